@@ -1,0 +1,13 @@
+// `npm test`: everything that has to hold before a change is merged. A failure does not stop it: one run shows all of them.
+import './check-node.mjs';
+import { printCount, removeReports } from './count-tests.mjs';
+import { runTurbo } from './run-turbo.mjs';
+
+removeReports();
+const checks = await runTurbo('lint', 'types', 'types:root', 'knip', 'build', 'check:package');
+// One project after the other: tests start servers of their own and measure milliseconds.
+const tests = await runTurbo('test', 'test:root', '--concurrency=1');
+
+if (checks !== 0) console.error('A check failed (lint, types, knip, build, check:package): see above.');
+process.exitCode = checks || tests;
+printCount(process.exitCode);
