@@ -1,0 +1,25 @@
+import { isThenable, shown } from './check.ts';
+import { FAILED, Future, PENDING, RESOLVED } from './future.ts';
+
+/**
+ * Makes any promise a cancellation point: a cancel abandons it. The work behind the promise goes on; to stop it, too, use
+ * `abortable`.
+ *
+ * @param promise any promise or thenable.
+ * @throws what the promise rejects with; `CancelledError` when cancelled.
+ *
+ * @example
+ * ```ts
+ * const text = await timeout(1_000, () => until(somebodyElsesPromise));
+ * ```
+ */
+export function until<T>(promise: PromiseLike<T>): Future<Awaited<T>> {
+  if (!isThenable(promise)) throw new TypeError(`promise must be a promise, got ${shown(promise)}`);
+  const future = new Future<Awaited<T>>();
+  // The promise may outlive everybody who waited: what comes late is dropped, a rejection, too.
+  Promise.resolve(promise).then(
+    (value) => void (future._state === PENDING && future._finish(RESOLVED, value)),
+    (error) => void (future._state === PENDING && future._finish(FAILED, error)),
+  );
+  return future;
+}

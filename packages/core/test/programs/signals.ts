@@ -1,0 +1,40 @@
+/** Main waits; a signal comes. */
+import { Queue, run, sleep, timeout } from '@aiokit/core';
+
+const how = process.argv[2];
+if (how === 'own listener') {
+  process.on('SIGINT', () => {
+    console.log('own listener');
+    process.exit(3);
+  });
+}
+
+async function busy(): Promise<void> {
+  const queue = new Queue<number>(1);
+  await Promise.all([
+    (async () => {
+      for (let i = 0; ; i++) await queue.put(i);
+    })(),
+    (async () => {
+      for (;;) await queue.get();
+    })(),
+  ]);
+}
+
+try {
+  await run(async () => {
+    process.stdout.write('ready\n');
+    try {
+      await (how === 'busy' ? busy() : sleep(10_000));
+    } finally {
+      if (how === 'second') {
+        process.stdout.write('ready\n');
+        await sleep(10_000);
+      }
+      await timeout(100, () => sleep(10));
+      console.log('cleaned up');
+    }
+  });
+} finally {
+  console.log('never');
+}
