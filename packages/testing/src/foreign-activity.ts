@@ -1,0 +1,198 @@
+/**
+ * What code in a task does behind core's back: files, names, keys, real timers, sockets of foreign drivers.
+ *
+ * A virtual clock must not jump while it is under way. async_hooks sees these requests begin and end, and costs next to
+ * nothing when promises are left out (Node 24; on 22 they cannot be, and cost as much again as they do anyway). Only what
+ * is begun by code of a task counts: the plumbing of pools and reconnects runs detached and is nobody's wait.
+ *
+ * Not seen by anything: zlib, WebAssembly, Atomics.waitAsync, worker threads, child processes. `trackIO` is there for them.
+ */
+import { createHook } from 'node:async_hooks';
+import { currentTask, type EventLoop } from '@aiokit/core';
+import { realNow } from './real-time.ts';
+
+/** A request of foreign code. */
+export interface ForeignRequest {
+  readonly kind: string;
+  /** Real time at which it began, in ms. */
+  readonly since: number;
+}
+
+interface WatchedRequest extends ForeignRequest {
+  readonly resource: { readonly ondone?: unknown };
+}
+
+/**
+ * `randomUUID()`, `randomBytes(16)`: a job that tells nobody when it is done was over before we could look. (For other jobs
+ * this cannot be known: those of WebCrypto look the same while they run.)
+ */
+function wasSynchronous({ kind, resource }: WatchedRequest): boolean {
+  return kind === 'RANDOMBYTESREQUEST' && resource.ondone === undefined;
+}
+
+/** These end at their first callback. Others (sockets, file handles, processes) live on and say nothing about waiting. */
+const REQUESTS = new Set([
+  'FSREQCALLBACK',
+  'FSREQPROMISE',
+  'FILEHANDLECLOSEREQ',
+  'GETADDRINFOREQWRAP',
+  'GETNAMEINFOREQWRAP',
+  'QUERYWRAP',
+  'TCPCONNECTWRAP',
+  'PIPECONNECTWRAP',
+  'PBKDF2REQUEST',
+  'SCRYPTREQUEST',
+  'RANDOMBYTESREQUEST',
+  'RANDOMPRIMEREQUEST',
+  'CHECKPRIMEREQUEST',
+  'KEYPAIRGENREQUEST',
+  'KEYGENREQUEST',
+  'KEYEXPORTREQUEST',
+  'CIPHERREQUEST',
+  'DERIVEBITSREQUEST',
+  'HASHREQUEST',
+  'SIGNREQUEST',
+  'VERIFYREQUEST',
+]);
+
+/** Node's own names. */
+interface NodeImmediate {
+  /** It was cleared, or has run. */
+  readonly _destroyed: boolean;
+}
+
+interface NodeTimeout extends NodeImmediate {
+  readonly _idleTimeout: number;
+  readonly _repeat: number | null;
+  hasRef(): boolean;
+}
+
+interface SocketHandle {
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+interface WatchedSocket {
+  readonly handle: WeakRef<SocketHandle>;
+  bytes: number;
+  /** Real time of the last traffic seen. */
+  traffic: number;
+}
+
+/** The foreign activity of one loop's tasks. */
+export class ForeignActivity {
+  private readonly requests = new Map<number, WatchedRequest>();
+  private readonly immediates = new Set<NodeImmediate>();
+  private readonly timers = new Set<NodeTimeout>();
+  private readonly sockets = new Set<WatchedSocket>();
+  private readonly onEnd: () => void;
+
+  /** @param onEnd called when a request has ended. */
+  constructor(onEnd: () => void) {
+    this.onEnd = onEnd;
+  }
+
+  /** The request that has been in flight for longest, or `null`. */
+  oldest(): ForeignRequest | null {
+    for (const [id, request] of this.requests) {
+      if (!wasSynchronous(request)) return request;
+      this.requests.delete(id);
+      owners.delete(id);
+    }
+    return null;
+  }
+
+  /** Whether a `setImmediate` of a task's waits for its turn. */
+  get hasImmediate(): boolean {
+    for (const immediate of this.immediates) {
+      if (!immediate._destroyed) return true;
+      this.immediates.delete(immediate);
+    }
+    return false;
+  }
+
+  /**
+   * Whether a referenced `setTimeout` that a task made is set. Those longer than `limit` ms are idle timeouts and the like,
+   * intervals are heartbeats: neither is anybody's wait.
+   */
+  hasTimer(limit: number): boolean {
+    for (const timer of this.timers) {
+      if (timer._destroyed) this.timers.delete(timer);
+      else if (timer._idleTimeout <= limit && timer._repeat === null && timer.hasRef()) return true;
+    }
+    return false;
+  }
+
+  /** Real ms for which sockets that no adapter speaks for must stay quiet until they have been so for `quiet` ms. */
+  noisyFor(quiet: number): number {
+    const now = realNow();
+    let left = 0;
+    for (const socket of this.sockets) {
+      const handle = socket.handle.deref();
+      if (handle === undefined) {
+        this.sockets.delete(socket);
+        continue;
+      }
+      const bytes = (handle.bytesRead ?? 0) + (handle.bytesWritten ?? 0);
+      if (bytes !== socket.bytes) {
+        socket.bytes = bytes;
+        socket.traffic = now;
+      }
+      left = Math.max(left, socket.traffic + quiet - now);
+    }
+    return left;
+  }
+
+  /** @internal */
+  began(id: number, type: string, resource: object): boolean {
+    if (type === 'Immediate') {
+      this.immediates.add(resource as NodeImmediate);
+    } else if (type === 'Timeout') {
+      this.timers.add(resource as NodeTimeout);
+    } else if (type === 'TCPWRAP' || type === 'PIPEWRAP') {
+      this.sockets.add({ handle: new WeakRef(resource as SocketHandle), bytes: 0, traffic: realNow() });
+    } else if (REQUESTS.has(type)) {
+      this.requests.set(id, { kind: type, since: realNow(), resource });
+      return true;
+    }
+    return false;
+  }
+
+  /** @internal */
+  ended(id: number): void {
+    if (this.requests.delete(id)) this.onEnd();
+  }
+}
+
+const watched = new Map<EventLoop, ForeignActivity>();
+const owners = new Map<number, ForeignActivity>();
+
+const hook = createHook({
+  init(id, type, _trigger, resource) {
+    if (type === 'PROMISE' || type === 'TickObject') return;
+    const task = currentTask();
+    const activity = task === null ? undefined : watched.get(task.loop);
+    if (activity?.began(id, type, resource)) owners.set(id, activity);
+  },
+  after(id) {
+    const activity = owners.get(id);
+    if (activity === undefined) return;
+    owners.delete(id);
+    activity.ended(id);
+  },
+  // Since Node 24.11: without it each promise calls back.
+  ...({ trackPromises: false } as object),
+});
+
+/** Watches what tasks of the loop do, until the function returned is called. */
+export function watchForeignActivity(loop: EventLoop, activity: ForeignActivity): () => void {
+  if (watched.size === 0) hook.enable();
+  watched.set(loop, activity);
+  return () => {
+    watched.delete(loop);
+    if (watched.size === 0) {
+      hook.disable();
+      owners.clear();
+    }
+  };
+}
