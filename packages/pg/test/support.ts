@@ -1,0 +1,74 @@
+import { type PostgresServer, postgres } from '@aiokit/testing/services';
+import pg from 'pg';
+import { afterAll, beforeAll } from 'vitest';
+import type { Pool } from '../src/index.ts';
+
+/** The server of this test file: PostgreSQL of the machine, or the version that AIOKIT_TEST_POSTGRES_VERSION names. */
+export function useServer(): { readonly url: string; readonly server: PostgresServer } {
+  let server: PostgresServer | undefined;
+  beforeAll(async () => {
+    const version = Number(process.env.AIOKIT_TEST_POSTGRES_VERSION ?? 0);
+    server = await postgres(version > 0 ? { server: 'private', version } : { server: 'private' });
+  });
+  afterAll(async () => {
+    for (const observer of observers.values()) await (await observer).end();
+    await server?.[Symbol.asyncDispose]();
+  });
+  return {
+    get url() {
+      return this.server.url;
+    },
+    get server() {
+      if (server === undefined) throw new Error('The server has not started yet');
+      return server;
+    },
+  };
+}
+
+const observers = new Map<string, Promise<pg.Client>>();
+
+/** Looks at the server from a connection of its own. */
+export async function ask(url: string, text: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
+  let observer = observers.get(url);
+  if (observer === undefined) {
+    const client = new pg.Client({ connectionString: url, application_name: 'observer' });
+    client.on('error', () => observers.delete(url)); // a test has killed the server
+    observer = client.connect().then(() => client);
+    observers.set(url, observer);
+  }
+  return (await (await observer).query(text, values)).rows;
+}
+
+/** The statements that run on the server, ours aside. */
+export async function running(url: string): Promise<string[]> {
+  const rows = await ask(
+    url,
+    `select query from pg_stat_activity
+     where backend_type = 'client backend' and state <> 'idle' and application_name <> 'observer'`,
+  );
+  return rows.map(({ query }) => String(query));
+}
+
+/** Waits until the server runs a statement that contains the text. */
+export async function untilRunning(url: string, text: string): Promise<void> {
+  await eventually(async () => (await running(url)).some((query) => query.includes(text)));
+}
+
+/** Waits until nothing of ours runs on the server. Fails after 5 s. */
+export async function untilIdle(url: string): Promise<void> {
+  await eventually(async () => (await running(url)).length === 0);
+}
+
+export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 5000;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`It did not come true within 5 s: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** A pool is whole: nobody waits, all its connections are idle, and none has a listener left. */
+export function whole(pool: Pool): boolean {
+  const { total, idle, waiting } = pool.statistics();
+  return waiting === 0 && idle === total;
+}
