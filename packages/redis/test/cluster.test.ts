@@ -1,0 +1,170 @@
+import { createTask, isCancelled, sleep, taskGroup } from '@aiokit/core';
+import { type RedisCluster, redisCluster } from '@aiokit/testing/services';
+import { Cluster as BaseCluster } from 'ioredis';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { Cluster, type ClusterOptions, Redis } from '../src/index.ts';
+import { monitor, until } from './support/clients.ts';
+
+let servers: RedisCluster;
+const clients: (Cluster | Redis)[] = [];
+
+beforeAll(async () => {
+  servers = await redisCluster();
+});
+afterEach(async () => {
+  for (const node of servers.nodes) await admin(node.port).flushall();
+  for (const client of clients.splice(0)) client.disconnect();
+});
+afterAll(() => servers[Symbol.asyncDispose]());
+
+function cluster(options?: ClusterOptions): Cluster {
+  const made = new Cluster(
+    servers.nodes.map(({ host, port }) => ({ host, port })),
+    options,
+  );
+  clients.push(made);
+  return made;
+}
+
+function admin(port: number): Redis {
+  const made = new Redis(port);
+  clients.push(made);
+  return made;
+}
+
+test('commands, pipelines, scripts and scans work in a task, autopipelined or not', async () => {
+  for (const enableAutoPipelining of [false, true]) {
+    const redis = cluster({ enableAutoPipelining });
+    redis.defineCommand('double', { numberOfKeys: 1, lua: "return redis.call('get', KEYS[1]) * 2" });
+    await createTask(async () => {
+      const keys = Array.from({ length: 30 }, (_, i) => `k${i}`);
+      await Promise.all(keys.map((key, i) => redis.set(key, i)));
+      expect(await Promise.all(keys.map((key) => redis.get(key)))).toEqual(keys.map((_, i) => String(i)));
+      expect(await redis.pipeline().incr('{a}x').incr('{a}x').exec()).toEqual([
+        [null, 1],
+        [null, 2],
+      ]);
+      expect(await redis.multi().incr('{a}x').get('{a}x').exec()).toEqual([
+        [null, 3],
+        [null, '3'],
+      ]);
+      expect(await (redis as Cluster & { double(key: string): Promise<number> }).double('k21')).toBe(42);
+      expect(new Set(await Array.fromAsync(redis.scanIterator({ match: 'k*' })))).toEqual(new Set(keys));
+    });
+    await Promise.all(servers.nodes.map((node) => admin(node.port).flushall()));
+  }
+});
+
+test('a duplicate is of the same class', () => {
+  const copy = cluster({ lazyConnect: true }).duplicate();
+  clients.push(copy);
+  expect(copy).toBeInstanceOf(Cluster);
+  expect(copy).toBeInstanceOf(BaseCluster);
+});
+
+test('blocking commands go to the node of their key, and end there', async () => {
+  const redis = cluster();
+  const keys = ['a', 'b', 'c', 'd'];
+  const tasks = keys.map((key) => createTask(() => redis.blpop(key, 0)));
+  const blocked = async () => {
+    let sum = 0;
+    for (const { port } of servers.nodes) {
+      sum += Number(/blocked_clients:(\d+)/.exec(await admin(port).info('clients'))?.[1]);
+    }
+    return sum;
+  };
+  await until(async () => (await blocked()) === 4, 'the blocked commands');
+  tasks[0]?.cancel();
+  tasks[1]?.cancel();
+  await expect(tasks[0]).rejects.toSatisfy(isCancelled);
+  await expect(tasks[1]).rejects.toSatisfy(isCancelled);
+  expect(await blocked()).toBe(2);
+  await redis.rpush('c', 1);
+  await redis.rpush('d', 2);
+  expect(await tasks[2]).toEqual(['c', '1']);
+  expect(await tasks[3]).toEqual(['d', '2']);
+});
+
+test('an unsent command is withdrawn, also while the cluster connects', async () => {
+  for (const enableAutoPipelining of [false, true]) {
+    const watches = await Promise.all(servers.nodes.map(({ port }) => monitor(admin(port))));
+    const redis = cluster({ enableAutoPipelining });
+    const tasks = [
+      createTask(async () => redis.set('cancelled', 1), { eager: true }),
+      createTask(async () => redis.multi().set('cancelled', 1).exec(), { eager: true }),
+      createTask(async () => redis.blpop('cancelled', 0), { eager: true }),
+    ];
+    const kept = createTask(async () => redis.set('kept', 1), { eager: true });
+    for (const task of tasks) task.cancel();
+    for (const task of tasks) await expect(task).rejects.toSatisfy(isCancelled);
+    expect(await kept).toBe('OK');
+    await redis.set('kept', 2);
+    await sleep(20);
+    expect(watches.flatMap(({ seen }) => seen).filter((line) => line.includes('cancelled'))).toEqual([]);
+    for (const watch of watches) watch.stop();
+  }
+});
+
+test('a slot that moves: commands and blocking commands follow, cancelled ones are not sent again', async () => {
+  const redis = cluster();
+  await redis.set('{m}k', 1);
+  const slot = Number(await admin(servers.nodes[0]?.port as number).cluster('KEYSLOT', '{m}'));
+  const from = Number(
+    redis.nodes('master').find((node) => redis.slots[slot]?.[0] === `${node.options.host}:${node.options.port}`)
+      ?.options.port,
+  );
+  const to = servers.nodes.find((node) => node.port !== from)?.port as number;
+  const waiting = createTask(() => redis.blpop('{m}q', 0));
+  await until(async () => /blocked_clients:1/.test(await admin(from).info('clients')), 'the blocked command');
+  await redis.del('{m}k');
+  const id = (await admin(to).call('CLUSTER', 'MYID')) as string;
+  for (const { port } of servers.nodes) await admin(port).call('CLUSTER', 'SETSLOT', slot, 'NODE', id);
+  await until(async () => /blocked_clients:1/.test(await admin(to).info('clients')), 'the command on the new node');
+  const replies = await createTask(() =>
+    Promise.all([redis.set('{m}k', 2), redis.get('{m}k'), redis.rpush('{m}q', 'x')]),
+  );
+  expect(replies).toEqual(['OK', '2', 1]);
+  expect(await waiting).toEqual(['{m}q', 'x']);
+  const cancelled = createTask(() => redis.blpop('{m}q', 0));
+  await until(async () => /blocked_clients:1/.test(await admin(to).info('clients')), 'the blocked command');
+  cancelled.cancel();
+  await expect(cancelled).rejects.toSatisfy(isCancelled);
+});
+
+test('locks, transactions, caches and pub/sub work as on one server', async () => {
+  const redis = cluster();
+  await redis.set('{t}n', 0);
+  await taskGroup((group) => {
+    for (let i = 0; i < 5; i++) {
+      group.createTask(() =>
+        redis.transaction(async (tx) => tx.multi().set('{t}n', Number(await tx.get('{t}n')) + 1), {
+          watch: ['{t}n'],
+          retries: 100,
+        }),
+      );
+    }
+  });
+  expect(await redis.get('{t}n')).toBe('5');
+  await expect(redis.transaction(() => 1)).rejects.toThrow('options.watch must name at least one key');
+  expect(await redis.lock('l', {}, ({ token }) => token > 0)).toBe(true);
+  expect(await redis.cached('c', 1_000, () => 7)).toBe(7);
+  await using plain = redis.listen('plain');
+  await using shards = redis.listen(['s1', 's2', 's3'], { sharded: true });
+  await Promise.all([plain.ready(), shards.ready()]);
+  await redis.publish('plain', 'p');
+  for (const channel of ['s1', 's2', 's3']) await redis.spublish(channel, channel);
+  for await (const { message } of plain) {
+    expect(message).toBe('p');
+    break;
+  }
+  const seen: unknown[] = [];
+  for await (const { message } of shards) if (seen.push(message) === 3) break;
+  expect(seen.sort()).toEqual(['s1', 's2', 's3']);
+});
+
+test('a cluster that is closed says so', async () => {
+  const redis = cluster();
+  await redis.ping();
+  redis.disconnect();
+  await expect(createTask(() => redis.blpop('q', 0))).rejects.toThrow('closed');
+});
