@@ -1,0 +1,390 @@
+/**
+ * Call: what `session.get(…)` gives back. A Future of the response that drives exchanges, one after the other, until one of
+ * them is the answer: a redirect leads to the next, a failure may be tried again.
+ */
+
+import type { Readable } from 'node:stream';
+import {
+  Bridge,
+  type CancelledError,
+  type ClockTimer,
+  currentDeadline,
+  currentTask,
+  getRunningLoop,
+  type Operation,
+  trackIO,
+} from '@aiokit/core';
+import type { Dispatcher } from 'undici';
+import type { Applicant, ConnectionGate, Ticket } from './connection-gate.ts';
+import {
+  ClientError,
+  ClientResponseError,
+  ClientTimeoutError,
+  type TimeoutPhase,
+  TooManyRedirectsError,
+} from './errors.ts';
+import { Exchange, type ExchangeOwner } from './exchange.ts';
+import type { HeaderRecord } from './headers.ts';
+import { releaseWithTask } from './leftovers.ts';
+import type { OutgoingBody } from './outgoing-body.ts';
+import { keepsMethod, redirectTarget } from './redirect.ts';
+import { type PreparedRequest, withoutCredentials } from './request.ts';
+import { ClientResponse, type Redirection } from './response.ts';
+import { backoff, type RetryBudget, type RetryPolicy, retryAfter } from './retry.ts';
+import type { StandardSchema } from './schema.ts';
+import { type RequestTrace, redirectChannel, requestChannel, retryChannel } from './tracing.ts';
+
+/** What a call needs of its session. */
+export interface CallHost {
+  readonly dispatcher: Dispatcher;
+  readonly gate: ConnectionGate;
+  readonly budget: RetryBudget;
+  readonly cookies: CookieKeeper | null;
+  ended(call: Call): void;
+}
+
+export interface CookieKeeper {
+  headerFor(url: URL): string;
+  store(url: URL, setCookie: readonly string[]): void;
+}
+
+const NO_REDIRECTS: readonly Redirection[] = [];
+
+/**
+ * A request under way. Awaiting it gives the {@link ClientResponse}; `json()`, `text()` and `bytes()` wait for the body, too.
+ *
+ * A cancel while it waits ends it at once, whatever it is doing: waiting for a free connection, connecting, sending, or
+ * waiting for the answer. Its connection is destroyed (HTTP/1.1) or its stream reset (HTTP/2). Whether the server has acted
+ * on the request by then, nobody can know.
+ */
+export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Applicant {
+  private readonly host: CallHost;
+  private readonly request: PreparedRequest;
+  private readonly task = currentTask();
+  private readonly deadline = currentDeadline();
+  private readonly clock = getRunningLoop().clock;
+  private readonly started = this.clock.now();
+  private history: readonly Redirection[] = NO_REDIRECTS;
+  private totalTimer: ClockTimer | null = null;
+  /** The others; most calls need none. */
+  private timers: Map<TimeoutPhase | 'retry', ClockTimer> | null = null;
+  private onAbort: (() => void) | null = null;
+  private method: string;
+  private url: URL;
+  private headers: HeaderRecord;
+  private body: OutgoingBody | null;
+  private attempts = 0;
+  private traced: RequestTrace | null = null;
+  private exchange: Exchange | null = null;
+  private ticket: Ticket | null = null;
+  private operation: Operation | null = null;
+  private upload: { readonly readableEnded: boolean } | null = null;
+  private uploadError: Error | null = null;
+  private forget: (() => void) | null = null;
+  /** @internal */ _over = false;
+
+  /** @internal */
+  constructor(host: CallHost, request: PreparedRequest) {
+    super();
+    this.host = host;
+    this.request = request;
+    this.method = request.method;
+    this.url = request.url;
+    this.headers = request.headers;
+    this.body = request.body;
+    if (request.signal?.aborted) {
+      this.fail(request.signal.reason);
+      return;
+    }
+    if (request.signal !== undefined) this.follow(request.signal);
+    host.budget.deposit();
+    const { total } = request.timeouts;
+    if (total !== null) this.totalTimer = this.clock.setTimer(this.started + total, () => this.expire('total', total));
+    if (requestChannel.hasSubscribers) this.trace();
+    else this.send();
+  }
+
+  /** As {@link ClientResponse.json}. */
+  json<T = unknown>(): Promise<T>;
+  json<T>(schema: StandardSchema<T>): Promise<T>;
+  async json<T>(schema?: StandardSchema<T>): Promise<T> {
+    const response = await this;
+    return schema === undefined ? response.json<T>() : response.json(schema);
+  }
+
+  /** As {@link ClientResponse.text}. */
+  async text(): Promise<string> {
+    return (await this).text();
+  }
+
+  /** As {@link ClientResponse.bytes}. */
+  async bytes(): Promise<Buffer> {
+    return (await this).bytes();
+  }
+
+  override get [Symbol.toStringTag](): string {
+    return `Request ${this.label}`;
+  }
+
+  /** The five events of a tracing channel, by hand: around the send, and around the end. */
+  private trace(): void {
+    const trace: RequestTrace = { method: this.method, url: this.url.href, attempt: 0 };
+    this.traced = trace;
+    requestChannel.start.runStores(trace, () => this.send());
+    requestChannel.end.publish(trace);
+    this.addDoneCallback((call) => {
+      try {
+        trace.response = call.result();
+      } catch (error) {
+        trace.error = error;
+        requestChannel.error.publish(trace);
+      }
+      requestChannel.asyncStart.publish(trace);
+      requestChannel.asyncEnd.publish(trace);
+    });
+  }
+
+  /** @internal Ends it wherever it is: its session closes. */
+  _abort(error: Error): void {
+    if (this.done()) this.exchange?.body?.cut(error);
+    else this.fail(error);
+  }
+
+  protected override onCancel(error: CancelledError): void {
+    this.setCancelled();
+    this.stop(new ClientError(`${this.label} was cancelled`, { cause: error }));
+  }
+
+  /** @internal */
+  connecting(): void {
+    this.limit('sockConnect', this.clock.now());
+  }
+
+  /** @internal */
+  connected(exchange: Exchange): void {
+    this.unlimit('connect');
+    this.unlimit('sockConnect');
+    exchange.lastRead = this.clock.now();
+    this.watchReads();
+  }
+
+  /** @internal */
+  responded(exchange: Exchange): void {
+    if (this.done()) return; // It was cancelled, and the answer crossed.
+    const { status, headers } = exchange;
+    const setCookie = headers['set-cookie'];
+    if (setCookie !== undefined) this.host.cookies?.store(this.url, setCookie);
+    const target = this.request.maxRedirects > 0 ? redirectTarget(status, headers.location, this.url) : null;
+    if (target !== null) return this.redirect(exchange, target);
+    const { retry } = this.request;
+    if (retry?.statuses.has(status) && this.tryAgain(retry, retryAfter(exchange, this.clock.wallTime()))) {
+      exchange.body?.release(exchange.remaining);
+      return;
+    }
+    this.deliver(exchange);
+  }
+
+  /** @internal */
+  failed(_exchange: Exchange, error: Error): void {
+    if (this.done()) return;
+    const { retry } = this.request;
+    if (retry !== null && this.uploadError === null && this.tryAgain(retry, null)) return;
+    this.fail(this.uploadError ?? error);
+  }
+
+  private get label(): string {
+    return `${this.method} ${this.url.href}`;
+  }
+
+  private send(): void {
+    this.limit('connect', this.clock.now());
+    if (!this.clock.real) this.operation ??= trackIO('http', { label: this.label });
+    this.exchange = null;
+    this.ticket = this.host.gate.enter(this.url.origin, this);
+  }
+
+  /** @internal */
+  admitted(ticket: Ticket): void {
+    const { request, url, method } = this;
+    const exchange = new Exchange(this, request, method, this.label, this.clock, ticket);
+    this.exchange = exchange;
+    exchange.start(this.host.dispatcher, {
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method,
+      headers: this.outgoingHeaders(),
+      body: this.openBody(),
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  private outgoingHeaders(): HeaderRecord {
+    const { headers, body, host, url } = this;
+    let cookie = host.cookies?.headerFor(url) ?? '';
+    const isStream = body !== null && body.length !== null && body.isStream;
+    if (cookie === '' && !isStream) return headers;
+    const complete = { ...headers };
+    if (typeof headers.cookie === 'string' && cookie !== '') cookie = `${headers.cookie}; ${cookie}`;
+    if (cookie !== '') complete.cookie = cookie;
+    if (isStream) complete['content-length'] = String(body.length);
+    return complete;
+  }
+
+  private openBody(): string | Uint8Array | Readable | null {
+    if (this.body === null) return null;
+    const content = this.body.open();
+    if (typeof content === 'string' || content instanceof Uint8Array) return content;
+    content.on('error', (error) => {
+      this.uploadError ??= error;
+    });
+    this.upload = content;
+    return content;
+  }
+
+  private redirect(exchange: Exchange, target: URL): void {
+    const { status } = exchange;
+    exchange.body?.release(exchange.remaining);
+    const { maxRedirects } = this.request;
+    if (this.history.length >= maxRedirects) {
+      const path = [...this.history.map(({ url }) => url), this.url.href].join(' -> ');
+      return this.fail(new TooManyRedirectsError(`${this.label}: more than maxRedirects (${maxRedirects}): ${path}`));
+    }
+    this.history = [...this.history, { status, url: this.url.href }];
+    if (!keepsMethod(status, this.method)) {
+      this.method = 'GET';
+      this.body = null;
+      const { 'content-type': type, 'content-length': length, 'content-encoding': encoding, ...rest } = this.headers;
+      this.headers = rest;
+    } else if (this.body !== null && !this.body.replayable) {
+      const what = `${this.label} is redirected (${status}) to ${target.href}, and its body is a stream that has been sent`;
+      return this.fail(new ClientError(`${what}. Give body as a function that makes a new one each time`));
+    }
+    if (target.origin !== this.url.origin) {
+      const { host, ...rest } = withoutCredentials(this.headers);
+      this.headers = rest;
+    }
+    this.url = target;
+    if (this.traced !== null) {
+      this.traced.url = target.href;
+      redirectChannel.publish(this.traced);
+    }
+    this.send();
+  }
+
+  /** Whether there will be another try. */
+  private tryAgain(policy: RetryPolicy, asked: number | null): boolean {
+    if (this.attempts >= policy.limit || !policy.methods.has(this.method)) return false;
+    if (this.body !== null && !this.body.replayable) return false;
+    const delay = asked ?? backoff(policy, this.attempts + 1);
+    if (asked !== null && asked > policy.maxDelay) return false;
+    const when = this.clock.now() + delay;
+    const { total } = this.request.timeouts;
+    if (total !== null && when >= this.started + total) return false;
+    if (this.deadline !== null && when >= this.deadline) return false;
+    if (!this.host.budget.withdraw()) return false;
+    this.attempts++;
+    if (this.traced !== null) {
+      this.traced.attempt = this.attempts;
+      retryChannel.publish(this.traced);
+    }
+    this.endOperation();
+    this.clearTimers();
+    this.setTimer(
+      'retry',
+      this.clock.setTimer(when, () => this.send()),
+    );
+    return true;
+  }
+
+  private deliver(exchange: Exchange): void {
+    const body = exchange.body;
+    if (body === null) return this.fail(new ClientError(`${this.label}: the server switched protocols unasked`));
+    const response = new ClientResponse(exchange, this.method, this.url.href, this.history);
+    body.onEnd = () => this.finish();
+    if (this.request.raiseForStatus && exchange.status >= 400) {
+      response.release();
+      this.setException(new ClientResponseError(response));
+    } else {
+      if (this.task !== null && !this.task.done()) this.forget = releaseWithTask(this.task, response);
+      this.setResult(response);
+    }
+    this.endOperation();
+  }
+
+  private follow(signal: AbortSignal): void {
+    this.onAbort = () => this._abort(signal.reason);
+    signal.addEventListener('abort', this.onAbort, { once: true });
+  }
+
+  private fail(error: Error): void {
+    this.setException(error);
+    this.stop(error);
+  }
+
+  /** Nobody waits for it any more: ends what is under way. */
+  private stop(error: Error): void {
+    if (this.exchange === null) this.ticket?.release();
+    else this.exchange.abort(error);
+    this.finish();
+  }
+
+  private finish(): void {
+    if (this._over) return;
+    this._over = true;
+    this.totalTimer?.cancel();
+    if (this.timers !== null) this.clearTimers();
+    this.endOperation();
+    this.forget?.();
+    if (this.onAbort !== null) this.request.signal?.removeEventListener('abort', this.onAbort);
+    this.host.ended(this);
+  }
+
+  private endOperation(): void {
+    this.operation?.end();
+    this.operation = null;
+  }
+
+  private limit(phase: TimeoutPhase, since: number): void {
+    const ms = this.request.timeouts[phase];
+    if (ms !== null)
+      this.setTimer(
+        phase,
+        this.clock.setTimer(since + ms, () => this.expire(phase, ms)),
+      );
+  }
+
+  private unlimit(phase: TimeoutPhase): void {
+    this.timers?.get(phase)?.cancel();
+  }
+
+  private setTimer(what: TimeoutPhase | 'retry', timer: ClockTimer): void {
+    this.timers ??= new Map();
+    this.timers.get(what)?.cancel();
+    this.timers.set(what, timer);
+  }
+
+  private clearTimers(): void {
+    for (const timer of this.timers?.values() ?? []) timer.cancel();
+  }
+
+  private expire(phase: TimeoutPhase, ms: number): void {
+    this._abort(new ClientTimeoutError(phase, ms, this.method, this.url.href, this.clock.now() - this.started));
+  }
+
+  /** One timer that looks again instead of one per piece of data. */
+  private watchReads(): void {
+    const ms = this.request.timeouts.sockRead;
+    const { exchange } = this;
+    if (ms === null || exchange === null || this._over) return;
+    const now = this.clock.now();
+    // The server owes us nothing while we send, or while our reader is slow.
+    const owes = this.upload?.readableEnded !== false && (exchange.body === null || exchange.body.flowing);
+    if (!owes) exchange.lastRead = now;
+    if (now - exchange.lastRead >= ms) return this.expire('sockRead', ms);
+    this.setTimer(
+      'sockRead',
+      this.clock.setTimer(exchange.lastRead + ms, () => this.watchReads()),
+    );
+  }
+}

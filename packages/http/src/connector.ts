@@ -1,0 +1,21 @@
+import type { Socket } from 'node:net';
+import { detached } from '@aiokit/core';
+import type { buildConnector } from 'undici';
+import { dispatchingExchange } from './exchange.ts';
+import { buildConnector as build } from './undici.ts';
+
+/**
+ * Makes connections. They outlive the task that happens to need the first one, so they are made outside of any; and an
+ * exchange that is cancelled while its connection is being made ends that attempt instead of waiting for it.
+ *
+ * undici's own timeout is off: it is coarse, and cannot be set per request (`sockConnect` can).
+ */
+export function connector(options: buildConnector.BuildOptions): buildConnector.connector {
+  const connect = build({ ...options, timeout: 0 });
+  return (target, callback) => {
+    const exchange = dispatchingExchange();
+    // undici gives the socket back; its types do not say so.
+    const socket = detached(() => connect(target, callback)) as unknown as Socket;
+    exchange?.connectsWith(socket);
+  };
+}

@@ -1,0 +1,211 @@
+/**
+ * Exchange: one request on one connection and its response, as undici tells of it. A call (call.ts) makes one, or several
+ * when it is redirected or tried again.
+ *
+ * It is a dispatch handler by itself instead of a user of `undici.request`: an abort must settle at once also while the
+ * request is queued or its connection is being made (undici waits for the connection), the timeouts need to know the
+ * phases, and a Readable per response is more than a body that is read as JSON needs.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Duplex, Readable } from 'node:stream';
+import type { Clock } from '@aiokit/core';
+import type { Dispatcher } from 'undici';
+import type { Ticket } from './connection-gate.ts';
+import { Decoder } from './decoder.ts';
+import { ClientConnectionError, ClientPayloadError } from './errors.ts';
+import { type BodySource, IncomingBody } from './incoming-body.ts';
+
+export interface ExchangeOwner {
+  /** A new connection is being made for it. */
+  connecting(exchange: Exchange): void;
+  /** The request has its connection and is being sent. */
+  connected(exchange: Exchange): void;
+  /** Status and headers are there. */
+  responded(exchange: Exchange): void;
+  /** It failed before there was a status. */
+  failed(exchange: Exchange, error: Error): void;
+}
+
+/** What is the same for all exchanges of a call. */
+export interface ExchangePlan {
+  /** Whether to decode `content-encoding`. */
+  readonly decompress: boolean;
+  /** Bytes after decompression. */
+  readonly maxBodySize: number;
+}
+
+const NONE: IncomingHttpHeaders = {};
+
+export class Exchange implements Dispatcher.DispatchHandler, BodySource {
+  readonly label: string;
+  status = 0;
+  statusText = '';
+  headers: IncomingHttpHeaders = NONE;
+  trailers: IncomingHttpHeaders = NONE;
+  body: IncomingBody | null = null;
+  /** After an upgrade. */
+  upgraded: Duplex | null = null;
+  /** A socket that is being connected for this exchange alone. */
+  private connecting: Socket | null = null;
+  /** The instant of the last data. */
+  lastRead = 0;
+  private readonly owner: ExchangeOwner;
+  private readonly plan: ExchangePlan;
+  private readonly method: string;
+  private readonly clock: Clock;
+  /** Its place among the session's; given back when its connection is free again, or gone. */
+  private readonly ticket: Ticket;
+  private controller: Dispatcher.DispatchController | null = null;
+  private decoder: Decoder | null = null;
+  private reason: Error | null = null;
+  private over = false;
+
+  constructor(owner: ExchangeOwner, plan: ExchangePlan, method: string, label: string, clock: Clock, ticket: Ticket) {
+    this.owner = owner;
+    this.plan = plan;
+    this.method = method;
+    this.label = label;
+    this.clock = clock;
+    this.ticket = ticket;
+  }
+
+  start(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions): void {
+    // undici connects within the call, or for a streamed body in the next microtask.
+    const isStream = options.body instanceof Readable;
+    if (isStream) queueMicrotask(() => setDispatching(this));
+    dispatching = this;
+    try {
+      dispatcher.dispatch(options, this);
+    } catch (error) {
+      this.onResponseError(null, error as Error);
+    } finally {
+      dispatching = null;
+    }
+    if (isStream) queueMicrotask(() => setDispatching(null));
+  }
+
+  /** A connection is being made for this exchange, and for no other one. */
+  connectsWith(socket: Socket): void {
+    this.connecting = socket;
+    this.owner.connecting(this);
+  }
+
+  /** Whether its connection was given back, or is gone. */
+  get ended(): boolean {
+    return this.over;
+  }
+
+  /** How many bytes the server still owes us, if it said so. */
+  get remaining(): number | null {
+    const length = this.headers['content-length'];
+    return length === undefined || this.body === null ? null : Number(length) - this.body.received;
+  }
+
+  /** Destroys the connection (HTTP/1.1) or resets the stream (HTTP/2). */
+  abort(reason: Error): void {
+    if (this.over || this.reason !== null) return;
+    this.reason = reason;
+    if (this.controller !== null) this.controller.abort(reason);
+    else this.connecting?.destroy(reason);
+  }
+
+  pause(): void {
+    this.controller?.pause();
+  }
+
+  resume(): void {
+    this.controller?.resume();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.connecting = null;
+    this.controller = controller;
+    if (this.reason !== null) return controller.abort(this.reason);
+    this.owner.connected(this);
+  }
+
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+    socket: Duplex,
+  ) {
+    this.status = status;
+    this.headers = headers;
+    this.upgraded = socket;
+    this.owner.responded(this);
+    this.end();
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+    statusText?: string,
+  ): void {
+    this.lastRead = this.clock.now();
+    if (status < 200) return;
+    this.status = status;
+    this.statusText = statusText ?? '';
+    this.headers = headers;
+    const encoding = this.plan.decompress && this.method !== 'HEAD' ? headers['content-encoding'] : undefined;
+    if (encoding !== undefined) this.decoder = Decoder.for(encoding, this);
+    this.body = new IncomingBody(this.decoder ?? this, this.plan.maxBodySize);
+    this.decoder?.into(this.body);
+    this.owner.responded(this);
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const body = this.body as IncomingBody;
+    body.received += chunk.length;
+    this.lastRead = this.clock.now();
+    if (this.decoder === null) body.push(chunk);
+    else this.decoder.write(chunk);
+  }
+
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+    this.trailers = trailers;
+    if (this.decoder === null) this.body?.end();
+    else this.decoder.end();
+    this.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.over) return;
+    if (this.body !== null) {
+      this.body.cut(
+        this.reason ??
+          new ClientPayloadError(`${this.label}: the connection broke before the body was complete: ${error.message}`, {
+            cause: error,
+          }),
+      );
+    } else {
+      this.owner.failed(this, this.reason ?? new ClientConnectionError(`${this.label}: ${describe(error)}`, error));
+    }
+    this.end();
+  }
+
+  private end(): void {
+    this.over = true;
+    this.connecting = null;
+    this.ticket.release();
+  }
+}
+
+/** The exchange whose dispatch runs right now, if any: a connector that is called meanwhile connects for it alone. */
+let dispatching: Exchange | null = null;
+
+function setDispatching(exchange: Exchange | null): void {
+  dispatching = exchange;
+}
+
+export function dispatchingExchange(): Exchange | null {
+  return dispatching;
+}
+
+function describe(error: Error): string {
+  // A connection that no address accepted is an AggregateError without a message.
+  const inner = error instanceof AggregateError ? (error.errors[0] as Error | undefined) : undefined;
+  return error.message || inner?.message || (error as { code?: string }).code || error.name;
+}

@@ -1,0 +1,128 @@
+/**
+ * The same for servers that are not ours: a request of Express, Koa or Fastify as a Task, cancelled when its client leaves.
+ *
+ * The frameworks' types are described as far as they are used, so that none of them is needed to compile this.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Bridge, createTask, detached, getRunningLoop, isCancelled, type Task } from '@aiokit/core';
+import { type Ending, type RequestContext, requests } from './request-context.ts';
+
+export interface HookOptions {
+  /** Whether a client who leaves cancels the request's task. Default: for GET and HEAD. */
+  cancelOnDisconnect?: boolean | ((request: IncomingMessage) => boolean) | undefined;
+}
+
+/**
+ * Express 5: `app.use(expressTasks())`, after the body parsers, and `app.use(ignoreCancelled)` as the first error handler.
+ */
+export function expressTasks(options: HookOptions = {}) {
+  return (request: IncomingMessage, response: ServerResponse, next: () => void): void => {
+    new NodeRequestTask(request, response, options).run(next);
+  };
+}
+
+/** Express: a client who has left needs no error page. */
+export function ignoreCancelled(
+  error: unknown,
+  _request: unknown,
+  response: ServerResponse,
+  next: (error: unknown) => void,
+): void {
+  if (!isCancelled(error) || !response.destroyed) next(error);
+}
+
+/** Koa: `app.use(koaTasks())`. */
+export function koaTasks(options: HookOptions = {}) {
+  return async (
+    context: { req: IncomingMessage; res: ServerResponse; respond?: boolean },
+    next: () => Promise<unknown>,
+  ): Promise<void> => {
+    const request = new NodeRequestTask(context.req, context.res, options);
+    try {
+      await request.around(next);
+    } catch (error) {
+      if (request.ending === null || !isCancelled(error)) throw error;
+      context.respond = false;
+    }
+  };
+}
+
+interface FastifyLike {
+  addHook(
+    name: 'preHandler',
+    hook: (request: { raw: IncomingMessage }, reply: { raw: ServerResponse }, done: () => void) => void,
+  ): unknown;
+}
+
+/** Fastify 5: `fastify.register(fastifyTasks)`. Handlers run in the task, hooks before `preHandler` do not. */
+export function fastifyTasks(fastify: FastifyLike, options: HookOptions, done: () => void): void {
+  fastify.addHook('preHandler', (request, reply, next) => {
+    new NodeRequestTask(request.raw, reply.raw, options).run(next);
+  });
+  done();
+}
+// For the whole app, not only for the plugin's own scope.
+Object.defineProperty(fastifyTasks, Symbol.for('skip-override'), { value: true });
+
+class NodeRequestTask implements RequestContext {
+  readonly bindings;
+  readonly name: string;
+  readonly upgrade = null;
+  cancelOnDisconnect: boolean;
+  ending: Ending | null = null;
+  task: Task<unknown> | null = null;
+
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, { cancelOnDisconnect }: HookOptions) {
+    const { method = 'GET', url = '/' } = incoming;
+    this.bindings = { incoming, outgoing };
+    this.name = `${method} ${url.split('?', 1)[0]}`;
+    this.cancelOnDisconnect =
+      typeof cancelOnDisconnect === 'function'
+        ? cancelOnDisconnect(incoming)
+        : (cancelOnDisconnect ?? (method === 'GET' || method === 'HEAD'));
+    outgoing.on('close', this.onClose);
+  }
+
+  background(fn: () => unknown, name: string | undefined): Task<unknown> {
+    return detached(() => createTask(fn, { name })) as Task<unknown>;
+  }
+
+  /** The framework goes on within `next` and does not say when it has ended: the response does. */
+  run(next: () => void): void {
+    const sent = new Sent();
+    this.bindings.outgoing.on('close', () => sent.end());
+    this.start(() => {
+      next();
+      return sent;
+    });
+  }
+
+  /** The framework's `next` says when it has ended. */
+  around<R>(next: () => Promise<R>): Task<R> {
+    return this.start(next) as Task<R>;
+  }
+
+  private start(body: () => unknown): Task<unknown> {
+    requests.run(this, () => {
+      this.task = getRunningLoop().createTask(body, { name: this.name, eager: true }) as Task<unknown>;
+    });
+    return this.task as unknown as Task<unknown>;
+  }
+
+  private readonly onClose = (): void => {
+    if (this.bindings.outgoing.writableEnded || !this.cancelOnDisconnect || this.task?.done()) return;
+    this.ending = 'client left';
+    this.task?.cancel(`${this.name}: client left`);
+  };
+}
+
+/** Ends with the response. A cancel is the handler's, not the task's own: the task ends as done, its cleanup left alone. */
+class Sent extends Bridge<void> {
+  end(): void {
+    if (!this.done()) this.setResult();
+  }
+
+  protected override onCancel(): void {
+    this.setResult();
+  }
+}

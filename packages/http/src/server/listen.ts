@@ -1,0 +1,67 @@
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createHttp2Server, createSecureServer } from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { ServeOptions } from './options.ts';
+import type { AnyNodeServer } from './server.ts';
+
+/** How often Node looks for clients that are too slow, in ms: its own default of 30 s makes a limit of 10 s one of 40 s. */
+const CHECK_INTERVAL = 1_000;
+
+export function createNodeServer(options: ServeOptions, listener: RequestListener): AnyNodeServer {
+  const { tls, http2 = false, limits = {} } = options;
+  const common = {
+    maxHeaderSize: limits.headerSize ?? 16 * 1024,
+    headersTimeout: limits.headersTimeout ?? 10_000,
+    requestTimeout: limits.receiveTimeout ?? 300_000,
+    keepAliveTimeout: limits.keepAliveTimeout ?? 5_000,
+    connectionsCheckingInterval: CHECK_INTERVAL,
+    noDelay: true,
+  };
+  const server = makeServer();
+  if (limits.connections != null) server.maxConnections = limits.connections;
+  if ('maxRequestsPerSocket' in server) server.maxRequestsPerSocket = limits.requestsPerConnection ?? 0;
+  return server;
+
+  function makeServer(): AnyNodeServer {
+    if (http2) {
+      if (tls !== undefined) return createSecureServer({ ...common, ...tls, allowHTTP1: true }, listener as never);
+      return createHttp2Server(listener as never);
+    }
+    return tls === undefined ? createServer(common, listener) : createHttpsServer({ ...common, ...tls }, listener);
+  }
+}
+
+/** Resolves to the URL (or the path) that it listens on. */
+export function listen(server: AnyNodeServer, options: ServeOptions): Promise<string> {
+  const { port = 8000, host = '127.0.0.1', socketPath, tls } = options;
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException) => reject(explain(error, socketPath ?? `${host}:${port}`));
+    server.once('error', failed);
+    const listening = () => {
+      server.off('error', failed);
+      resolve(socketPath ?? urlOf(server.address() as AddressInfo, tls !== undefined));
+    };
+    if (socketPath === undefined) server.listen(port, host, listening);
+    else server.listen(socketPath, listening);
+  });
+}
+
+function urlOf({ address, family, port }: AddressInfo, isSecure: boolean): string {
+  // "All addresses" is nowhere that a client could go to.
+  const host =
+    address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '[::1]' : family === 'IPv6' ? `[${address}]` : address;
+  return `${isSecure ? 'https' : 'http'}://${host}:${port}`;
+}
+
+function explain(error: NodeJS.ErrnoException, where: string): NodeJS.ErrnoException {
+  const advice: Record<string, string> = {
+    EADDRINUSE:
+      'another program (or an earlier run of this one) listens there. End it, or choose another port; 0 takes a free one',
+    EACCES: 'this user may not. Ports below 1024 are for privileged programs on most systems',
+    EADDRNOTAVAIL: 'this machine has no such address',
+  };
+  const why = advice[error.code ?? ''];
+  if (why === undefined) return error;
+  return Object.assign(new Error(`Cannot listen on ${where}: ${why}`, { cause: error }), { code: error.code });
+}

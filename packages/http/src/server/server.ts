@@ -1,0 +1,277 @@
+import type { IncomingMessage, Server as NodeServer, ServerResponse } from 'node:http';
+import { type Http2SecureServer, type Http2Server, Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
+import { Server as NetServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { currentTask, detached, Event, type EventLoop, getRunningLoop, sleep, type Task, timeout } from '@aiokit/core';
+import { getRequestListener } from '@hono/node-server';
+import type { FetchHandler, NodeBindings } from './app.ts';
+import { createNodeServer, listen } from './listen.ts';
+import type { ServeOptions } from './options.ts';
+import { type RequestCounts, type RequestHost, RequestTask } from './request-task.ts';
+import { learnLightweightResponse } from './response-stream.ts';
+import { closeOnSignals } from './signals.ts';
+import { type UpgradeHost, UpgradeTask } from './upgrade-task.ts';
+
+export type AnyNodeServer = NodeServer | Http2Server | Http2SecureServer;
+
+export interface ServerStatistics extends Readonly<RequestCounts> {
+  /** Requests whose handler, or the sending of its answer, has not ended. */
+  readonly active: number;
+  readonly webSockets: number;
+  /** Tasks of `background(fn)` that have not ended. */
+  readonly background: number;
+  readonly connections: number;
+}
+
+/** A client that sees its connection end while it sends the next request cannot know whether it was read. */
+const IDLE_GRACE = 100;
+const BODY_SIZE = 100 * 2 ** 20;
+/** What was written may still be on its way to a slow client. */
+const LAST_BYTES_GRACE = 1_000;
+
+/** A server that listens; {@link serve} makes it. */
+export class Server implements AsyncDisposable {
+  /** Node's own server, for what is not offered here. */
+  readonly node: AnyNodeServer;
+  private where = '';
+  private readonly options: ServeOptions;
+  private readonly host: RequestHost;
+  private readonly upgradeHost: UpgradeHost;
+  private readonly requests = new Set<RequestTask>();
+  private readonly upgrades = new Set<UpgradeTask>();
+  private readonly backgroundTasks = new Set<Task<unknown>>();
+  /** How many bytes each had sent at the last look. */
+  private readonly sockets = new Map<Socket, number>();
+  private readonly sessions = new Set<ServerHttp2Session>();
+  private readonly idle = new Event();
+  private readonly closed = new Event();
+  private closingOnce: Promise<void> | null = null;
+  private readonly slowReaderCheck: NodeJS.Timeout | undefined;
+  private isDraining = false;
+  private ignoreSignals: () => void = () => {};
+
+  /** @internal */
+  constructor(handler: FetchHandler, options: ServeOptions) {
+    this.options = options;
+    this.host = this.makeHost(handler, getRunningLoop());
+    this.upgradeHost = this.makeUpgradeHost(this.host);
+    const listener = getRequestListener(
+      (request, env) => new RequestTask(this.host, request, env as NodeBindings).start(),
+      { overrideGlobalObjects: options.overrideGlobalObjects ?? true },
+    );
+    learnLightweightResponse();
+    this.node = createNodeServer(options, (incoming, outgoing) => this.receive(listener, incoming, outgoing));
+    this.node.on('connection', (socket: Socket) => {
+      this.sockets.set(socket, 0);
+      socket.on('close', () => this.sockets.delete(socket));
+    });
+    this.node.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+      new UpgradeTask(this.upgradeHost, incoming, socket, head).start();
+    });
+    if (options.http2) this.followSessions(this.node as Http2Server);
+    this.slowReaderCheck = this.cutSlowReaders();
+  }
+
+  /** @internal */
+  async _listen(): Promise<void> {
+    const { handleSignals = currentTask() === null } = this.options;
+    this.where = await detached(() => listen(this.node, this.options));
+    if (handleSignals) this.ignoreSignals = closeOnSignals(this);
+  }
+
+  /** Where it listens; for a Unix domain socket, its path. */
+  get url(): string {
+    return this.where;
+  }
+
+  /** Whether `close()` was called: what a health check should be red for. */
+  get closing(): boolean {
+    return this.closingOnce !== null;
+  }
+
+  statistics(): ServerStatistics {
+    return {
+      ...this.host.counts,
+      active: this.requests.size,
+      webSockets: this.upgrades.size,
+      background: this.backgroundTasks.size,
+      connections: this.sockets.size,
+    };
+  }
+
+  /**
+   * Waits until the server has closed: the last line of a program that is nothing but a server. A cancel leaves the server as
+   * it is; `await using` closes it then.
+   */
+  async untilClosed(): Promise<void> {
+    await this.closed.wait();
+  }
+
+  /**
+   * Stops gracefully: no new connections; requests under way may end within `gracefulTimeout`, and are told that their
+   * connection closes; then they are cancelled, and may clean up within `cancelTimeout`; then their connections are
+   * destroyed. Tasks of `background(fn)` have the same time. Calling it again waits for the first call.
+   */
+  close(): Promise<void> {
+    this.closingOnce ??= detached(() => this.shutDown());
+    return this.closingOnce;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private receive(
+    listener: (incoming: IncomingMessage, outgoing: ServerResponse) => unknown,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ): void {
+    if (this.isDraining) announceClose({ incoming, outgoing });
+    listener(incoming, outgoing);
+  }
+
+  private async shutDown(): Promise<void> {
+    const { gracefulTimeout = 30_000, cancelTimeout = 5_000, drainDelay = 0 } = this.options;
+    if (drainDelay > 0) await sleep(drainDelay);
+    this.isDraining = true;
+    // Not http's own close(): it ends idle connections at once, also one on which a request is on its way.
+    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.node, () => resolve()));
+    for (const { bindings } of this.requests) announceClose(bindings);
+    for (const upgrade of this.upgrades) upgrade.sayGoodbye();
+    for (const session of this.sessions) session.close();
+    // In this time requests may still come in: what is under way is counted after it.
+    await this.closeIdleConnections();
+    if (!(await this.endWithin(gracefulTimeout))) {
+      for (const request of [...this.requests, ...this.upgrades]) request.cancel('shutdown');
+      for (const task of this.backgroundTasks) task.cancel('the server is closing');
+      await this.endWithin(cancelTimeout);
+    }
+    for (const socket of this.sockets.keys()) socket.destroySoon();
+    const destroy = setTimeout(() => this.destroyConnections(), LAST_BYTES_GRACE);
+    await closed;
+    clearTimeout(destroy);
+    clearInterval(this.slowReaderCheck);
+    this.ignoreSignals();
+    this.closed.set();
+  }
+
+  /** Whether all requests and background tasks have ended in time. */
+  private async endWithin(ms: number): Promise<boolean> {
+    this.idle.clear();
+    this.noteIdle();
+    try {
+      await timeout(ms, () => this.idle.wait());
+      return true;
+    } catch {
+      return this.requests.size + this.upgrades.size + this.backgroundTasks.size === 0;
+    }
+  }
+
+  private noteIdle(): void {
+    if (this.requests.size + this.upgrades.size + this.backgroundTasks.size === 0) this.idle.set();
+  }
+
+  private async closeIdleConnections(): Promise<void> {
+    if (this.sockets.size === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, IDLE_GRACE));
+    // Node takes an answer that is written for one that is sent: it would cut those of slow clients.
+    const areSending = [...this.sockets.keys()].some((socket) => socket.writableLength > 0);
+    if (!areSending && 'closeIdleConnections' in this.node) this.node.closeIdleConnections();
+  }
+
+  private destroyConnections(): void {
+    for (const session of this.sessions) session.destroy();
+    for (const socket of this.sockets.keys()) socket.destroy();
+  }
+
+  private followSessions(node: Http2Server): void {
+    node.on('session', (session) => {
+      this.sessions.add(session);
+      session.on('close', () => this.sessions.delete(session));
+    });
+  }
+
+  /** One look at all connections now and then: a timeout per socket would cost each request a timer. */
+  private cutSlowReaders(): NodeJS.Timeout | undefined {
+    const { sendTimeout = 60_000 } = this.options.limits ?? {};
+    if (sendTimeout === null) return undefined;
+    const look = () => {
+      for (const [socket, sentBefore] of this.sockets) {
+        const sent = socket.bytesWritten - socket.writableLength;
+        if (socket.writableLength > 0 && sent === sentBefore) socket.destroy();
+        else this.sockets.set(socket, sent);
+      }
+    };
+    return setInterval(look, sendTimeout).unref();
+  }
+
+  private makeHost(handler: FetchHandler, loop: EventLoop): RequestHost {
+    const { cancelOnDisconnect, requestTimeout = null, onError = printError } = this.options;
+    return {
+      loop,
+      handler,
+      counts: { total: 0, cancelled: 0, timedOut: 0, failed: 0 },
+      cancelsOnDisconnect: (request, method) => {
+        if (cancelOnDisconnect === undefined) return method === 'GET' || method === 'HEAD';
+        return typeof cancelOnDisconnect === 'function' ? cancelOnDisconnect(request) : cancelOnDisconnect;
+      },
+      bodyLimit: this.options.limits?.bodySize === null ? Infinity : (this.options.limits?.bodySize ?? BODY_SIZE),
+      timeLimit: (request) => this.timeLimit(request, requestTimeout),
+      begin: (request) => void this.requests.add(request),
+      end: (request) => {
+        this.requests.delete(request);
+        this.noteIdle();
+      },
+      background: (fn, name) => this.startBackground(fn, name),
+      adopt: (task) => this.adopt(task),
+      report: onError,
+    };
+  }
+
+  private makeUpgradeHost({ loop, handler, background, report }: RequestHost): UpgradeHost {
+    return {
+      loop,
+      handler,
+      background,
+      report,
+      begin: (upgrade) => void this.upgrades.add(upgrade),
+      end: (upgrade) => {
+        this.upgrades.delete(upgrade);
+        this.noteIdle();
+      },
+    };
+  }
+
+  private timeLimit(request: Request, configured: NonNullable<ServeOptions['requestTimeout']> | null): number | null {
+    const limit = typeof configured === 'function' ? configured(request) : configured;
+    const { deadlineHeader } = this.options;
+    const asked = deadlineHeader === undefined ? null : request.headers.get(deadlineHeader);
+    if (asked === null || !/^\d+$/.test(asked)) return limit;
+    return limit === null ? Number(asked) : Math.min(limit, Number(asked));
+  }
+
+  private startBackground(fn: () => unknown, name: string | undefined): Task<unknown> {
+    const task = detached(() => this.host.loop.createTask(fn, { name })) as Task<unknown>;
+    this.adopt(task);
+    return task;
+  }
+
+  private adopt(task: Task<unknown>): void {
+    if (this.backgroundTasks.has(task)) return;
+    this.backgroundTasks.add(task);
+    task.addDoneCallback(() => {
+      this.backgroundTasks.delete(task);
+      this.noteIdle();
+    });
+  }
+}
+
+function announceClose({ incoming, outgoing }: NodeBindings): void {
+  // HTTP/2 has GOAWAY for this.
+  if (incoming instanceof Http2ServerRequest || outgoing.headersSent) return;
+  outgoing.setHeader('connection', 'close');
+}
+
+function printError(error: unknown, request: string): void {
+  console.error(`${request} failed:`, error);
+}

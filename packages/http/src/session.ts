@@ -1,0 +1,236 @@
+import type { TcpNetConnectOpts } from 'node:net';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { InvalidStateError } from '@aiokit/core';
+import type { buildConnector, Dispatcher } from 'undici';
+import { type App, AppDispatcher } from './app-dispatcher.ts';
+import { Call, type CallHost } from './call.ts';
+import { ConnectionGate } from './connection-gate.ts';
+import { connector } from './connector.ts';
+import { CookieJar } from './cookie-jar.ts';
+import { ClientError } from './errors.ts';
+import { type EventsOptions, eventsFrom } from './event-source.ts';
+import { type ReconnectOptions, webSocketsTo } from './reconnecting.ts';
+import { type CommonOptions, prepare, type RequestDefaults, type RequestOptions, resolveDefaults } from './request.ts';
+import { RetryBudget } from './retry.ts';
+import type { ServerSentEvent } from './server-sent-events.ts';
+import { Agent, EnvHttpProxyAgent, ProxyAgent } from './undici.ts';
+import type { WebSocketConnection } from './websocket.ts';
+import { WsConnecting, type WsConnectOptions } from './ws-connect.ts';
+
+/** What `tls.connect` and `net.connect` take. */
+export type ConnectionOptions = TlsOptions & Partial<Omit<TcpNetConnectOpts, 'timeout'>>;
+
+export interface ClientSessionOptions extends CommonOptions {
+  /** What relative URLs are resolved against. Default headers and `auth` with credentials are then sent to its origin only. */
+  baseUrl?: string | URL | undefined;
+  /** How many requests may be under way at once; the others wait for their turn. Default: 100. */
+  limit?: number | undefined;
+  /** The same for each host. Default: no limit but `limit`. */
+  limitPerHost?: number | undefined;
+  /** How long an idle connection is kept, in ms. Default: 15,000. */
+  keepAlive?: number | undefined;
+  /** Options of `tls.connect` and `net.connect` for new connections: `ca`, `cert`, `key`, `rejectUnauthorized`, `lookup`, … */
+  connection?: ConnectionOptions | undefined;
+  /** A path of a Unix domain socket: all requests go there, whatever the host in their URL. */
+  socketPath?: string | undefined;
+  /** Where cookies are kept; `null` to have none. Default: a new jar. */
+  cookieJar?: CookieJar | null | undefined;
+  /**
+   * The URL of a proxy (`http://user:password@host:port`), or `'environment'` for what HTTP_PROXY, HTTPS_PROXY and NO_PROXY
+   * say. Default: none.
+   */
+  proxy?: string | URL | undefined;
+  /** Whether to speak HTTP/2 with servers that offer it over TLS. Default: false. */
+  http2?: boolean | undefined;
+  /** An app to call in this process instead of a server on the network, as `serve` takes it. */
+  app?: App | undefined;
+  /** An undici dispatcher to send requests through, instead of one of the session's own. It stays open when the session closes. */
+  dispatcher?: Dispatcher | undefined;
+}
+
+/**
+ * A pool of connections, and what all requests over them have in common. Make one per service, not one per request, and close
+ * it: `await using` does.
+ *
+ * @example
+ * ```ts
+ * await using session = new ClientSession({ baseUrl: 'http://localhost:8000', timeout: 5_000 });
+ * const user = await session.get('/users/1').json<{ name: string }>();
+ * ```
+ *
+ * @see https://docs.aiohttp.org/en/stable/client_reference.html#client-session
+ */
+export class ClientSession implements AsyncDisposable {
+  readonly cookieJar: CookieJar | null;
+  private readonly connection: ClientSessionOptions['connection'];
+  private readonly defaults: RequestDefaults;
+  private readonly dispatcher: Dispatcher;
+  private readonly isOwnDispatcher: boolean;
+  private readonly gate: ConnectionGate;
+  private readonly host: CallHost;
+  private readonly calls = new Set<Call>();
+  private isClosed = false;
+
+  constructor(options: ClientSessionOptions = {}) {
+    this.defaults = resolveDefaults(options);
+    this.isOwnDispatcher = options.dispatcher === undefined;
+    this.cookieJar = options.cookieJar === undefined ? new CookieJar() : options.cookieJar;
+    this.connection = options.connection;
+    this.dispatcher = options.dispatcher ?? makeDispatcher(options);
+    this.gate = new ConnectionGate(
+      positive(options.limit ?? 100, 'limit'),
+      positive(options.limitPerHost ?? Infinity, 'limitPerHost'),
+    );
+    this.host = {
+      dispatcher: this.dispatcher,
+      gate: this.gate,
+      budget: new RetryBudget(),
+      cookies: this.cookieJar,
+      ended: (call) => void this.calls.delete(call),
+    };
+  }
+
+  /** Sends a request. The result may be awaited for the response, or asked for its content: `await session.get(url).json()`. */
+  request(method: string, url: string | URL, options: RequestOptions = {}): Call {
+    if (this.isClosed) throw sessionIsClosed(method, url);
+    const call = new Call(this.host, prepare(method, url, options, this.defaults));
+    if (!call._over) this.calls.add(call);
+    return call;
+  }
+
+  get(url: string | URL, options?: RequestOptions): Call {
+    return this.request('GET', url, options);
+  }
+
+  head(url: string | URL, options?: RequestOptions): Call {
+    return this.request('HEAD', url, options);
+  }
+
+  options(url: string | URL, options?: RequestOptions): Call {
+    return this.request('OPTIONS', url, options);
+  }
+
+  post(url: string | URL, options?: RequestOptions): Call {
+    return this.request('POST', url, options);
+  }
+
+  put(url: string | URL, options?: RequestOptions): Call {
+    return this.request('PUT', url, options);
+  }
+
+  patch(url: string | URL, options?: RequestOptions): Call {
+    return this.request('PATCH', url, options);
+  }
+
+  delete(url: string | URL, options?: RequestOptions): Call {
+    return this.request('DELETE', url, options);
+  }
+
+  /**
+   * Opens a WebSocket, with the session's headers and cookies.
+   *
+   * @param url `ws:`, `wss:`, `http:`, `https:`, or relative to `baseUrl`.
+   * @throws {@link ClientResponseError} if the server does not agree; {@link ClientConnectionError} if there is none.
+   */
+  wsConnect(url: string | URL, options: WsConnectOptions = {}): WsConnecting {
+    if (this.isClosed) throw sessionIsClosed('WebSocket', url);
+    const {
+      url: target,
+      headers,
+      timeouts,
+    } = prepare('GET', httpUrl(url), { headers: options.headers }, this.defaults);
+    const { 'accept-encoding': encoding, accept, ...rest } = headers;
+    const cookie = this.cookieJar?.headerFor(target) ?? '';
+    const all = cookie === '' ? rest : { cookie, ...rest };
+    target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
+    return new WsConnecting(
+      target,
+      all,
+      { timeout: timeouts.sockConnect, ...options },
+      (this.connection ?? {}) as object,
+    );
+  }
+
+  /**
+   * Server-sent events of an address, across connections: it connects again after a break (`reconnect: false` does not) and
+   * asks for what came after the last event. There is no total timeout. Leaving the loop closes the connection.
+   *
+   * @example
+   * ```ts
+   * for await (const { event, data } of session.events('/ticks')) console.log(event, data);
+   * ```
+   */
+  events(url: string | URL, options: EventsOptions = {}): AsyncGenerator<ServerSentEvent, void, undefined> {
+    return eventsFrom(this, url, options);
+  }
+
+  /**
+   * Connected WebSockets, one after the other: the next one when the loop's body has ended with the one before. Attempts
+   * that fail are made again, ever more slowly. For feeds that are to go on for ever.
+   *
+   * @example
+   * ```ts
+   * for await (const socket of session.webSockets('/feed')) {
+   *   for await (const message of socket) handle(message);
+   * }
+   * ```
+   */
+  webSockets(url: string | URL, options: ReconnectOptions = {}): AsyncGenerator<WebSocketConnection, void, undefined> {
+    return webSocketsTo(this, url, options);
+  }
+
+  get closed(): boolean {
+    return this.isClosed;
+  }
+
+  /** How many requests are under way, and how many wait for a free connection. */
+  statistics(): { active: number; waiting: number } {
+    return this.gate.statistics();
+  }
+
+  /** Ends what is under way, with an error, and closes the connections. Resolves when they are closed. */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const call of this.calls)
+      call._abort(new ClientError('The session was closed while the request was under way'));
+    if (this.isOwnDispatcher) await this.dispatcher.destroy();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function makeDispatcher(options: ClientSessionOptions): Dispatcher {
+  if (options.app !== undefined) return new AppDispatcher(options.app);
+  const { socketPath = null, http2 = false, proxy } = options;
+  const connection = (options.connection ?? {}) as buildConnector.BuildOptions;
+  const common = {
+    keepAliveTimeout: positive(options.keepAlive ?? 15_000, 'keepAlive'),
+    // The session has timeouts of its own, exact ones.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    allowH2: http2,
+  };
+  if (proxy === 'environment') return new EnvHttpProxyAgent({ ...common, connect: connection });
+  if (proxy !== undefined) return new ProxyAgent({ ...common, uri: String(proxy), requestTls: connection });
+  return new Agent({ ...common, connect: connector({ ...connection, socketPath, allowH2: http2 }) });
+}
+
+function httpUrl(url: string | URL): string {
+  return String(url).replace(/^ws(s?):/i, 'http$1:');
+}
+
+function sessionIsClosed(method: string, url: string | URL): InvalidStateError {
+  return new InvalidStateError(
+    `Session is closed: ${method} ${String(url)} came after close(). The usual cause is a block with \`await using session\` ` +
+      'that ended while a task it had started was still to make its request: await the tasks inside the block, in a taskGroup say',
+  );
+}
+
+function positive(value: number, name: string): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number > 0, got ${typeof value}`);
+  if (!(value > 0)) throw new RangeError(`${name} must be > 0 (Infinity for no limit), got ${value}`);
+  return value;
+}

@@ -1,0 +1,26 @@
+/**
+ * undici's classes, each from its own file: undici's index would make its dispatcher the one of the platform's fetch, for
+ * the whole process. Importing this package changes nothing global.
+ */
+import type * as undici from 'undici';
+// @ts-expect-error undici declares its index alone
+import api from 'undici/lib/api/index.js';
+// @ts-expect-error
+import ConnectorBuilder from 'undici/lib/core/connect.js';
+// @ts-expect-error
+import AgentClass from 'undici/lib/dispatcher/agent.js';
+// @ts-expect-error
+import DispatcherClass from 'undici/lib/dispatcher/dispatcher.js';
+// @ts-expect-error
+import EnvHttpProxyAgentClass from 'undici/lib/dispatcher/env-http-proxy-agent.js';
+// @ts-expect-error
+import ProxyAgentClass from 'undici/lib/dispatcher/proxy-agent.js';
+
+export const Agent: typeof undici.Agent = AgentClass;
+export const Dispatcher: typeof undici.Dispatcher = DispatcherClass;
+export const EnvHttpProxyAgent: typeof undici.EnvHttpProxyAgent = EnvHttpProxyAgentClass;
+export const ProxyAgent: typeof undici.ProxyAgent = ProxyAgentClass;
+export const buildConnector: typeof undici.buildConnector = ConnectorBuilder;
+
+// request(), connect() and their kin, which the index gives to every dispatcher, and the proxies use.
+Object.assign(Dispatcher.prototype, api);

@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, test } from 'vitest';
+import { eventually } from './support/eventually.ts';
+
+const CLI = fileURLToPath(new URL('../src/server/cli.ts', import.meta.url));
+const APP = fileURLToPath(new URL('programs/app.ts', import.meta.url));
+
+let child: ChildProcess;
+
+function start(...args: string[]) {
+  child = spawn(process.execPath, ['--conditions=@aiokit/source', CLI, ...args]);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk) => {
+      output += chunk;
+    });
+  }
+  const matches = (pattern: RegExp) => [...output.matchAll(new RegExp(pattern, 'g'))];
+  return {
+    output: () => output,
+    matches,
+    exited: once(child, 'exit'),
+    until: (pattern: RegExp, times = 1) =>
+      eventually(() => expect(matches(pattern).length, output).toBeGreaterThanOrEqual(times)),
+  };
+}
+
+afterEach(() => void child.kill('SIGKILL'));
+
+const ask = async (url: string) => (await fetch(url, { headers: { connection: 'close' } })).text();
+
+test('serves a module, and ends by a signal', async () => {
+  const cli = start('serve', APP, '--port', '0');
+  await cli.until(/listens on/);
+  const [, url] = /listens on (\S+)/.exec(cli.output()) as unknown as [string, string];
+  expect(await ask(url)).toBe(String(child.pid));
+  child.kill('SIGTERM');
+  expect(await cli.exited).toEqual([null, 'SIGTERM']);
+});
+
+test('workers share a port; a dead one is replaced; SIGHUP replaces all and refuses nobody; SIGTERM finishes', {
+  timeout: 60_000,
+}, async () => {
+  const cli = start('serve', APP, '--port', '0', '--workers', '2');
+  await cli.until(/worker \d+ listens/, 2);
+  const port = (/listens on [\d.]+:(\d+)/.exec(cli.output()) as RegExpExecArray)[1];
+  const url = `http://127.0.0.1:${port}`;
+  const first = new Set<string>();
+  await eventually(async () => {
+    first.add(await ask(url));
+    expect(first.size).toBe(2);
+  });
+  await fetch(`${url}/die`).catch(() => {});
+  await cli.until(/worker \d+ listens/, 3);
+  const before = cli.matches(/listens/).length;
+  child.kill('SIGHUP');
+  const answers: string[] = [];
+  while (cli.matches(/listens/).length < before + 2) answers.push(await ask(url));
+  await eventually(async () => expect(first).not.toContain(await ask(url)));
+  expect(answers.length).toBeGreaterThan(0);
+  const slow = fetch(`${url}/slow`);
+  await cli.until(/slow begins/);
+  child.kill('SIGTERM');
+  expect((await slow).status).toBe(200);
+  expect(await cli.exited).toEqual([0, null]);
+});
+
+test('says how it is used', async () => {
+  const cli = start('bake', 'bread');
+  expect(await cli.exited).toEqual([2, null]);
+  expect(cli.output()).toContain('Usage: npx @aiokit/http serve FILE');
+});

@@ -1,0 +1,12 @@
+/** An app for the command line: `/` says which process answered, `/die` ends it, `/slow` says when it begins and takes 300 ms. */
+import { sleep } from '@aiokit/core';
+
+export default async (request: Request): Promise<Response> => {
+  const { pathname } = new URL(request.url);
+  if (pathname === '/die') process.exit(1);
+  if (pathname === '/slow') {
+    console.log('slow begins');
+    await sleep(300);
+  }
+  return new Response(String(process.pid));
+};

@@ -1,0 +1,127 @@
+import { CancelledError, createTask, InvalidStateError, type Task, TimeoutError } from '@aiokit/core';
+import { ClientConnectionError, ClientResponseError, ClientSession, ClientTimeoutError } from '@aiokit/http';
+import { expect, test } from 'vitest';
+import { type Echoed, echo, httpServer, rejection } from './support/http-server.ts';
+
+const hang = () => {};
+
+test('sends method, query, headers and JSON to a path below baseUrl', async () => {
+  await using server = await httpServer(echo);
+  await using session = new ClientSession({
+    baseUrl: `${server.url}/api/`,
+    headers: { 'X-Team': 'blue', accept: 'application/json' },
+    auth: { username: 'ada', password: 'pä:ss' },
+  });
+  const echoed = await session
+    .post('users?a=1', {
+      params: { b: [2, 3], c: undefined, d: 'ä' },
+      json: { name: 'Bob' },
+      headers: { 'x-team': 'red' },
+    })
+    .json<Echoed>();
+  expect(echoed).toMatchObject({
+    method: 'POST',
+    url: '/api/users?a=1&b=2&b=3&d=%C3%A4',
+    body: '{"name":"Bob"}',
+    headers: {
+      'x-team': 'red',
+      accept: 'application/json',
+      'content-type': 'application/json',
+      'content-length': '14',
+      authorization: `Basic ${Buffer.from('ada:pä:ss').toString('base64')}`,
+    },
+  });
+});
+
+// Two, not one: undici waits a turn before it trusts a connection again, and a request that follows at once does not wait.
+test('connections are used again', async () => {
+  await using server = await httpServer(echo);
+  await using session = new ClientSession({ baseUrl: server.url });
+  for (let i = 0; i < 10; i++) await session.get('/').bytes();
+  expect(server.connectionsMade()).toBeLessThanOrEqual(2);
+});
+
+test('a status is no error unless raiseForStatus asks for it', async () => {
+  await using server = await httpServer((_, response) => {
+    response.writeHead(404, 'No such thing', { 'x-why': 'gone' });
+    response.end('nothing here');
+  });
+  await using session = new ClientSession({ baseUrl: server.url });
+  const response = await session.get('/');
+  expect([response.status, response.statusText, response.ok]).toEqual([404, 'No such thing', false]);
+  expect(await response.text()).toBe('nothing here');
+  const raised = await rejection<ClientResponseError>(session.get('/x', { raiseForStatus: true }));
+  expect(raised).toBeInstanceOf(ClientResponseError);
+  expect(raised.message).toBe(`GET ${server.url}/x answered 404 No such thing`);
+  expect(raised.headers.get('x-why')).toBe('gone');
+  expect(() => response.raiseForStatus()).toThrow(ClientResponseError);
+});
+
+test.each([
+  ['while waiting for the answer', hang, (session: ClientSession) => session.get('/')],
+  [
+    'while the body is read',
+    (_: unknown, response: { write(s: string): void }) => response.write('half'),
+    (session: ClientSession) => session.get('/').text(),
+  ],
+  [
+    'while the body is read in pieces',
+    (_: unknown, response: { write(s: string): void }) => response.write('half'),
+    async (session: ClientSession) => {
+      for await (const _ of (await session.get('/')).body);
+    },
+  ],
+] as const)('a cancel %s destroys the connection and leaves nothing behind', async (_, listener, body) => {
+  await using server = await httpServer(listener as never);
+  await using session = new ClientSession({ baseUrl: server.url });
+  const arrived = server.nextRequest();
+  const task = createTask(() => body(session)) as Task<unknown>;
+  await arrived;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  task.cancel();
+  await expect(task).rejects.toBeInstanceOf(CancelledError);
+  expect(await server.seen[0]!.closed).toBe(false);
+  expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
+});
+
+test('each timeout names its phase, the URL and the time that has passed', async () => {
+  await using server = await httpServer((request, response) => {
+    if (request.url === '/body') response.write('half');
+  });
+  await using session = new ClientSession({ baseUrl: server.url, limit: 1 });
+  const total = await rejection<ClientTimeoutError>(session.get('/hang', { timeout: 40 }));
+  expect(total).toBeInstanceOf(ClientTimeoutError);
+  expect(total).toBeInstanceOf(TimeoutError);
+  expect(total).toMatchObject({ phase: 'total', url: `${server.url}/hang`, code: 'ETIMEDOUT' });
+  expect(total.elapsed).toBeGreaterThanOrEqual(39);
+  expect(total.elapsed).toBeLessThan(200);
+  await expect(session.get('/body', { timeout: { sockRead: 40 } }).text()).rejects.toMatchObject({ phase: 'sockRead' });
+  const holding = session.get('/hang', { timeout: 1_000 });
+  holding.catch(() => {});
+  await expect(session.get('/', { timeout: { connect: 30 } })).rejects.toMatchObject({ phase: 'connect' });
+  expect(session.statistics()).toEqual({ active: 1, waiting: 0 });
+});
+
+test('a session that is closed says so, and why that may be', async () => {
+  await using server = await httpServer(hang);
+  const session = new ClientSession({ baseUrl: server.url });
+  const pending = session.get('/');
+  pending.catch(() => {});
+  await server.nextRequest();
+  await session.close();
+  await expect(pending).rejects.toThrow('The session was closed while the request was under way');
+  expect(() => session.get('/later')).toThrow(InvalidStateError);
+  expect(() => session.get('/later')).toThrow(/^Session is closed: GET \/later came after close\(\)\. The usual cause/);
+});
+
+test('a refused connection is a ClientConnectionError with the code of the system', async () => {
+  const { url } = await httpServer(echo).then(async (server) => {
+    await server[Symbol.asyncDispose]();
+    return server;
+  });
+  await using session = new ClientSession();
+  const error = await rejection<ClientConnectionError>(session.get(url));
+  expect(error).toBeInstanceOf(ClientConnectionError);
+  expect(error.code).toBe('ECONNREFUSED');
+  expect(error.message).toContain(`GET ${url}/: connect ECONNREFUSED`);
+});

@@ -1,0 +1,16 @@
+import { vi } from 'vitest';
+
+/** Waits until the assertion holds, however loaded the machine is. */
+export function eventually<T>(assertion: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(assertion, { timeout: 15_000, interval: 10 });
+}
+
+/** Waits until a count has stopped growing, and is not 0. */
+export async function settled(count: () => number): Promise<void> {
+  const stands = async () => {
+    const before = count();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return before > 0 && count() === before;
+  };
+  await vi.waitUntil(stands, { timeout: 15_000, interval: 1 });
+}
