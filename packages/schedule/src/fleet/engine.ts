@@ -1,0 +1,85 @@
+/**
+ * What a fleet needs of an engine (BullMQ, pg-boss): to keep occurrences until their time, to hand each out once, and to
+ * notice when whoever held one has died. When something happens is not its business.
+ */
+
+/** One occurrence of a job, as it lies in the engine. */
+export interface Occurrence {
+  readonly job: string;
+  /** Ms since 1970. */
+  readonly at: number;
+  /** The rule that it comes from: a deploy may have changed it since. */
+  readonly rule: string;
+}
+
+export interface HandedOut extends Occurrence {
+  readonly id: string;
+  /** How often it was handed out before, to somebody who died. */
+  readonly redeliveries: number;
+  /** Aborts when the engine may have given it to somebody else. */
+  readonly lost: AbortSignal;
+}
+
+/** What becomes of an occurrence: it is over, or somebody else is to have it, a little later. */
+export type Verdict = 'finished' | 'giveBack';
+
+/** What all instances know of a job. */
+export interface SharedState {
+  /** The rule that holds: that of the instance that began last. `null` before any did, `RETIRED` when the job is over. */
+  readonly rule: string | null;
+  /** Occurrences without a run since the last one that had one. */
+  readonly missed: number;
+  /** How often `cancel()` was called. */
+  readonly cancels: number;
+  readonly cancelReason: string;
+}
+
+/** In place of a rule: a run has returned `CancelJob`, and the rule that it ended. */
+export const RETIRED = 'retired:';
+
+/** One connection to an engine. */
+export interface Engine {
+  /** Connects, and begins to hand out. Each occurrence goes to `take`, which never throws. */
+  open(take: (occurrence: HandedOut) => Promise<Verdict>, onError: (error: unknown) => void): Promise<void>;
+  /** Puts occurrences in; one that is or was there already is ignored. */
+  enqueue(occurrences: readonly Occurrence[], keepFor: number): Promise<void>;
+  /** How many occurrences of the same job were handed out before this one and are not over. */
+  ahead(occurrence: HandedOut): Promise<number>;
+  /** Makes this the job's rule, unless it was retired under this very rule. */
+  declare(job: string, rule: string): Promise<void>;
+  state(job: string): Promise<SharedState>;
+  /** As `state`, and takes the missed ones: who asks tells its run of them. */
+  takeMissed(job: string): Promise<SharedState>;
+  addMissed(job: string, count: number): Promise<void>;
+  /** Returns how often it was asked for, with this time. */
+  requestCancel(job: string, reason: string): Promise<number>;
+  /** The engine's clock, in ms since 1970: the one that all instances share. */
+  now(): Promise<number>;
+  /** Hands out nothing more. */
+  pause(): void;
+  /** Ends the connection, when what was handed out is over. */
+  close(): Promise<void>;
+}
+
+/** What `new Scheduler({ backend })` is given: `bullmq({ … })`, `pgBoss({ … })`. */
+export interface Backend {
+  /**
+   * @throws ScheduleValueError if finished occurrences would not be kept for that long: an instance that is late would put
+   * one in again, and it would run twice.
+   */
+  requireKept(forMs: number): void;
+  connect(): Engine;
+}
+
+/** Clocks of instances may differ by this many ms. */
+export const MOST_SKEW = 60_000;
+
+/** The engine's id of an occurrence. The same on every instance; no colon and not digits only, which BullMQ refuses. */
+export function idOf({ job, at }: Occurrence): string {
+  return `${encodeURIComponent(job)}-${at}`;
+}
+
+/** The job's name in an id. */
+export function jobOf(id: string): string {
+  return decodeURIComponent(id.slice(0, id.lastIndexOf('-')));
+}

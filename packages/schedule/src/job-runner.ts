@@ -1,0 +1,232 @@
+/**
+ * What goes on with one job: which occurrence comes next, which runs go on, and what becomes of one that is due meanwhile.
+ */
+import { currentTask, getRunningLoop, type Task, wait } from '@aiokit/core';
+import { CancelJob } from './cancel-job.ts';
+import { chooseDue, type Due } from './due.ts';
+import type { Job } from './job.ts';
+import type { JobStatus } from './job-status.ts';
+import { type Outcome, Run, report, wasCancelled } from './run.ts';
+import { traceMissed } from './trace.ts';
+
+/** Starts a task, at once: its first step is over when this returns. `null` if no more may be started. */
+export type Spawn = (fn: () => Promise<void>, name: string) => Task<void> | null;
+
+export class JobRunner {
+  /** The next occurrence, in ms since 1970. */
+  next: number | null = null;
+  readonly runs = new Set<Run>();
+  lastRun: number | null = null;
+  private readonly job: Job;
+  private readonly queue: Due[] = [];
+  /** Occurrences without a run since the last one that had one. */
+  private missed = 0;
+  private lastOutcome: Outcome | null = null;
+  private lastDuration: number | null = null;
+  private runCount = 0;
+  private failureCount = 0;
+  private missedCount = 0;
+
+  constructor(job: Job) {
+    this.job = job;
+  }
+
+  /** The next occurrence; one after the deadline is none. */
+  moveTo(next: number | null): void {
+    const { deadline } = this.job;
+    this.next = next !== null && deadline !== null && next > deadline ? null : next;
+  }
+
+  /** Runs what is due, and plans what comes after. Returns whether the job stays on the schedule. */
+  runDue(now: number, spawn: Spawn): boolean {
+    if (this.next === null || this.next > now) return true;
+    const { due, missed, last } = chooseDue(this.job, this.next, now, this.missed);
+    this.countMissed(missed + due.reduce((sum, { missedCount }) => sum + missedCount, -this.missed));
+    this.missed = missed;
+    this.plan(last, due.length > 0);
+    for (const occurrence of due) this.start(occurrence, spawn);
+    return this.next !== null || this.isWaitingForEnd();
+  }
+
+  /** The overlap policy. */
+  start(due: Due, spawn: Spawn): void {
+    if (this.runs.size === 0) return this.launch(due, spawn);
+    const { overlap, queueLimit } = this.job.policy;
+    switch (overlap) {
+      case 'concurrent':
+        return this.launch(due, spawn);
+      case 'queue':
+        if (this.queue.length < queueLimit) {
+          this.queue.push(due);
+          return;
+        }
+        break;
+      case 'cancel':
+        return this.launch(due, spawn, this.cancelForNext());
+      case 'skip':
+        break;
+    }
+    this.skip(due);
+  }
+
+  /** Runs it in the current task, beside whatever else of it goes on. */
+  async runNow(now: number): Promise<unknown> {
+    if (this.isOver(now)) return CancelJob;
+    return await this.outOfTurn(now, (run) => this.track(run));
+  }
+
+  /** As {@link runNow}; a failure is reported, and `CancelJob` obeyed. */
+  async runReported(now: number): Promise<void> {
+    if (this.isOver(now)) this.job.owner.cancelJob(this.job);
+    else await this.outOfTurn(now, (run) => this.finish(run));
+  }
+
+  /** One occurrence that an engine has handed out, in the current task. Resolves to how it ended; a cancel is thrown. */
+  async runHandedOut(due: Due): Promise<Outcome> {
+    return await this.inCurrentTask(new Run(this.job, due), (run) => this.finish(run));
+  }
+
+  cancelRuns(reason: unknown): number {
+    const runs = [...this.runs];
+    for (const run of runs) run.task?.cancel(reason);
+    return runs.length;
+  }
+
+  /** An occurrence that does not run since another run goes on. */
+  skip(due: Due): void {
+    this.missed += 1 + due.missedCount;
+    this.countMissed(1);
+  }
+
+  /** Nothing that waits in line will run. */
+  clearQueue(): void {
+    this.queue.length = 0;
+  }
+
+  describe(): JobStatus {
+    const { job } = this;
+    return {
+      job: job.name,
+      rule: job.rule(),
+      tags: [...job.tags].map(String).join(', '),
+      nextRun: job.nextRun,
+      lastRun: job.lastRun,
+      lastOutcome: this.lastOutcome,
+      lastDuration: this.lastDuration,
+      running: this.runs.size,
+      queued: this.queue.length,
+      runs: this.runCount,
+      failures: this.failureCount,
+      missed: this.missedCount,
+    };
+  }
+
+  private isOver(now: number): boolean {
+    return this.job.deadline !== null && now > this.job.deadline;
+  }
+
+  private outOfTurn<R>(now: number, body: (run: Run) => Promise<R>): Promise<R> {
+    const run = new Run(this.job, { scheduledFor: now, missedCount: this.missed });
+    this.missed = 0;
+    if (this.next !== null && this.next <= now) this.plan(now, true);
+    return this.inCurrentTask(run, body);
+  }
+
+  private async inCurrentTask<R>(run: Run, body: (run: Run) => Promise<R>): Promise<R> {
+    run.task = currentTask();
+    this.runs.add(run);
+    try {
+      return await body(run);
+    } finally {
+      this.runs.delete(run);
+    }
+  }
+
+  private plan(last: number, isRunning: boolean): void {
+    const { plan, policy } = this.job;
+    if (policy.mode === 'fixedDelay' && isRunning) this.next = null;
+    else this.moveTo(plan?.recurrence.after(last) ?? null);
+  }
+
+  private isWaitingForEnd(): boolean {
+    return this.job.policy.mode === 'fixedDelay' && this.runs.size > 0;
+  }
+
+  private launch(due: Due, spawn: Spawn, predecessors: Task<unknown>[] = []): void {
+    const run = new Run(this.job, due);
+    this.runs.add(run);
+    const task = spawn(async () => {
+      run.task = currentTask();
+      try {
+        if (predecessors.length > 0) await wait(predecessors);
+        await this.finish(run);
+      } finally {
+        this.runs.delete(run);
+        if (run.startedAt === null) this.skip(due);
+        this.takeFromQueue(spawn);
+      }
+    }, this.job.name);
+    if (task === null) this.runs.delete(run);
+  }
+
+  private takeFromQueue(spawn: Spawn): void {
+    if (this.runs.size > 0) return;
+    const due = this.queue.shift();
+    if (due !== undefined) this.launch(due, spawn);
+  }
+
+  /** Runs to the end and sees to what came of it: a failure is reported, `CancelJob` obeyed. Only a cancel is thrown. */
+  private async finish(run: Run): Promise<Outcome> {
+    try {
+      const value = await this.track(run);
+      if (CancelJob.is(value)) this.job.owner._retire(this.job);
+      return 'done';
+    } catch (error) {
+      if (wasCancelled(error)) throw error;
+      await report(run, error);
+      return 'failed';
+    }
+  }
+
+  private async track(run: Run): Promise<unknown> {
+    const { clock } = getRunningLoop();
+    const startedAt = clock.now();
+    this.lastRun = clock.wallTime();
+    this.runCount++;
+    let outcome: Outcome = 'failed';
+    try {
+      const value = await run.execute();
+      outcome = 'done';
+      return value;
+    } catch (error) {
+      if (wasCancelled(error)) outcome = 'cancelled';
+      else this.failureCount++;
+      throw error;
+    } finally {
+      this.lastOutcome = outcome;
+      this.lastDuration = clock.now() - startedAt;
+      this.planAfterEnd(clock.wallTime());
+    }
+  }
+
+  /** A fixed delay begins when the run has ended. */
+  private planAfterEnd(now: number): void {
+    const { plan, policy, owner } = this.job;
+    if (policy.mode !== 'fixedDelay' || this.next !== null) return;
+    this.moveTo(plan?.recurrence.after(now) ?? null);
+    owner._rearm(this.job);
+  }
+
+  private cancelForNext(): Task<unknown>[] {
+    const before = [...this.runs].flatMap(({ task }) => (task === null ? [] : [task]));
+    // Once: a second cancel would cut the cleanup short.
+    for (const task of before) if (task.cancelling() === 0) task.cancel('its next run is due');
+    return before;
+  }
+
+  countMissed(count: number): void {
+    if (count === 0) return;
+    this.missedCount += count;
+    traceMissed(this.job, count);
+  }
+}

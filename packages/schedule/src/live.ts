@@ -1,0 +1,129 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import {
+  type ClockTimer,
+  detached,
+  type EventLoop,
+  Future,
+  getRunningLoop,
+  InvalidStateError,
+  type Task,
+  type TaskGroup,
+  taskGroup,
+} from '@aiokit/core';
+import { type ClockStep, ClockWatch } from './clock-watch.ts';
+import type { Job } from './job.ts';
+
+/**
+ * A schedule while it runs: one timer of the loop's clock per job (which is one `setTimeout` for all of them), and a task
+ * group in which the runs are.
+ */
+export class Live {
+  private readonly loop: EventLoop = getRunningLoop();
+  private readonly timers = new Map<Job, ClockTimer>();
+  /** Timers fire in the context of whoever set the first one; jobs run in none of a task. One for all is far cheaper than one each. */
+  private readonly outside = detached(() => AsyncLocalStorage.snapshot());
+  private readonly watch: ClockWatch;
+  private readonly ended = new Future<void>();
+  private readonly onDone: (job: Job) => void;
+  /** What goes on, by the name of the job; also of jobs that were taken off the schedule meanwhile. */
+  readonly tasks = new Map<Task<unknown>, string>();
+  private group: TaskGroup | null = null;
+  private closing = false;
+
+  /** @param onDone is told of a job that will not run again. */
+  constructor(onDone: (job: Job) => void, onClockStep: (step: ClockStep) => void) {
+    this.onDone = onDone;
+    this.watch = new ClockWatch(this.loop, (step) => {
+      onClockStep(step);
+      this.rearmAll(step);
+    });
+  }
+
+  /** Until `close()`, or a cancel, which cancels the runs, too. */
+  async run(jobs: Iterable<Job>): Promise<void> {
+    try {
+      await taskGroup(
+        async (group) => {
+          this.group = group;
+          for (const job of jobs) this.arm(job);
+          try {
+            await this.ended;
+          } finally {
+            this.close();
+          }
+        },
+        { name: 'schedule' },
+      );
+    } finally {
+      this.group = null;
+    }
+  }
+
+  /** Nothing begins any more; what runs goes on. */
+  close(): void {
+    this.closing = true;
+    this.watch.stop();
+    for (const timer of this.timers.values()) timer.cancel();
+    this.timers.clear();
+    if (!this.ended.done()) this.ended.setResult();
+  }
+
+  /** Waits for the job's next occurrence. */
+  arm(job: Job): void {
+    if (this.closing || this.group === null) return;
+    this.disarm(job);
+    const { next } = job.runner;
+    if (next === null) return;
+    const { clock } = this.loop;
+    const wait = Math.max(0, next - clock.wallTime());
+    this.timers.set(
+      job,
+      clock.setTimer(clock.now() + wait, () => this.outside(this.fire, job)),
+    );
+  }
+
+  disarm(job: Job): void {
+    this.timers.get(job)?.cancel();
+    this.timers.delete(job);
+  }
+
+  readonly spawn = (fn: () => Promise<void>, name: string): Task<void> | null => {
+    if (this.closing || this.group === null) return null;
+    try {
+      // Eager: it begins on time, whatever else is due at this moment.
+      const task = this.group.createTask(fn, { name, eager: true });
+      if (!task.done()) this.track(task, name);
+      return task;
+    } catch (error) {
+      if (error instanceof InvalidStateError) return null; // The group is being cancelled.
+      throw error;
+    }
+  };
+
+  private track(task: Task<void>, name: string): void {
+    this.tasks.set(task, name);
+    task.addDoneCallback(() => this.tasks.delete(task));
+  }
+
+  private readonly fire = (job: Job): void => {
+    this.timers.delete(job);
+    this.watch.check();
+    if (this.timers.has(job)) return; // The clock was set, and the job was given a new timer.
+    const stays = job.runner.runDue(this.loop.clock.wallTime(), this.spawn);
+    if (stays) this.arm(job);
+    else this.onDone(job);
+  };
+
+  /**
+   * Set forward: what is due now is late, and the misfire policy knows. Set back: a time of day that was there already does
+   * not come again, but what counts elapsed time must not wait until the wall has caught up.
+   */
+  private rearmAll({ by }: ClockStep): void {
+    const now = this.loop.clock.wallTime();
+    for (const job of [...this.timers.keys()]) {
+      const { plan, runner } = job;
+      if (by < 0 && plan?.isElapsed) runner.moveTo(plan.recurrence.after(now));
+      this.arm(job);
+    }
+  }
+}

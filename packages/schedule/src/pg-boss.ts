@@ -1,0 +1,332 @@
+/** `@aiokit/schedule/pg-boss`: the same schedule on many machines, through PostgreSQL. */
+import { createHash } from 'node:crypto';
+import { createTask, detached, Event, sleep, type Task, timeout } from '@aiokit/core';
+import { type ConstructorOptions, type JobWithMetadata, PgBoss } from 'pg-boss';
+import { checkCount, checkMs } from './check.ts';
+import { ScheduleValueError } from './errors.ts';
+import {
+  type Backend,
+  type Engine,
+  type HandedOut,
+  idOf,
+  MOST_SKEW,
+  type Occurrence,
+  RETIRED,
+  type SharedState,
+  type Verdict,
+} from './fleet/engine.ts';
+
+export interface PgBossOptions extends ConstructorOptions {
+  /** The queue. Schedulers that share it are one fleet. Default: `'aiokit-schedule'`. */
+  queue?: string | undefined;
+  /** How many runs at once on this instance, the ones that wait in line included. Default: 100. */
+  concurrency?: number | undefined;
+  /** How often to look for occurrences that others have put in, in ms. One's own are fetched at their time. Default: 1,000. */
+  pollEvery?: number | undefined;
+  /** After how many ms without a sign of life the run of a dead instance is given to another; 10,000 or more. Default: 30,000. */
+  lockDuration?: number | undefined;
+  /** For how many seconds finished occurrences are kept; 0 is for ever. Default: an hour longer than each job's grace. */
+  deleteAfterSeconds?: number | undefined;
+}
+
+/**
+ * A backend on pg-boss (12 or newer). It is given what `new PgBoss()` takes.
+ *
+ * @throws ScheduleValueError, here or at `do()`, for settings that remove finished occurrences too early.
+ *
+ * @example
+ * ```ts
+ * const scheduler = new Scheduler({ backend: pgBoss({ connectionString }), timeZone: 'UTC' });
+ * scheduler.every().day.at('03:00').do(backup);
+ * await scheduler.runForever(); // on every machine; each occurrence runs on one of them
+ * ```
+ *
+ * @see https://pgboss.io/
+ */
+export function pgBoss(options: PgBossOptions): Backend {
+  const { concurrency, pollEvery, lockDuration, deleteAfterSeconds: age } = options;
+  if (concurrency !== undefined) checkCount(concurrency, 'options.concurrency', 1);
+  if (pollEvery !== undefined) checkMs(pollEvery, 'options.pollEvery', 10);
+  if (lockDuration !== undefined) checkMs(lockDuration, 'options.lockDuration', 10_000);
+  if (age !== undefined) checkCount(age, 'options.deleteAfterSeconds', 0);
+  const requireKept = (forMs: number) => {
+    const needed = Math.ceil((forMs + MOST_SKEW) / 1_000);
+    if (age === undefined || age === 0 || age >= needed) return;
+    throw new ScheduleValueError(
+      `deleteAfterSeconds must keep finished occurrences for the grace and a minute, ${needed} or more (0 is for ever), got ` +
+        `${age}: an instance that is late would put one in again, and it would run twice`,
+    );
+  };
+  requireKept(0);
+  return { requireKept, connect: () => detached(() => new PgBossEngine(options)) };
+}
+
+interface Held {
+  readonly controller: AbortController;
+  readonly retryCount: number;
+  touchedAt: number;
+}
+
+class PgBossEngine implements Engine {
+  private readonly boss: PgBoss;
+  private readonly queue: string;
+  private readonly schema: string;
+  private readonly concurrency: number;
+  private readonly pollEvery: number;
+  private readonly lockDuration: number;
+  private readonly deleteAfterSeconds: number | undefined;
+  private readonly held = new Map<string, Held>();
+  private readonly handingOut = new Set<Promise<void>>();
+  private readonly work = new Event();
+  private readonly due = new Map<number, NodeJS.Timeout>();
+  private readonly background: Task<void>[] = [];
+  private onError: (error: unknown) => void = () => {};
+  private paused = false;
+
+  constructor(options: PgBossOptions) {
+    const { queue, concurrency, pollEvery, lockDuration, deleteAfterSeconds, ...own } = options;
+    this.queue = queue ?? 'aiokit-schedule';
+    this.concurrency = concurrency ?? 100;
+    this.pollEvery = pollEvery ?? 1_000;
+    this.lockDuration = lockDuration ?? 30_000;
+    this.deleteAfterSeconds = deleteAfterSeconds;
+    this.schema = own.schema ?? 'pgboss';
+    const look = Math.max(1, Math.round(this.lockDuration / 3_000));
+    // The recurrence is ours, and a dead instance is to be noticed soon.
+    const defaults = { schedule: false, superviseIntervalSeconds: look, monitorIntervalSeconds: look };
+    this.boss = new PgBoss({ ...defaults, ...own });
+  }
+
+  async open(take: (occurrence: HandedOut) => Promise<Verdict>, onError: (error: unknown) => void): Promise<void> {
+    this.onError = onError;
+    this.boss.on('error', onError);
+    await detached(() => this.boss.start());
+    await this.boss.createQueue(this.queue, {
+      // An occurrence runs at least once, however many instances die of it or beside it.
+      retryLimit: 1_000_000,
+      retryDelay: 1,
+      expireInSeconds: 23 * 3_600,
+      heartbeatSeconds: Math.round(this.lockDuration / 1_000),
+    });
+    await this.sql(`create table if not exists ${this.table} (queue text, job text, rule text, missed int not null default 0,
+      cancels int not null default 0, cancel_reason text not null default '', primary key (queue, job))`).catch(
+      ignoreExisting,
+    );
+    this.background.push(
+      detached(() => createTask(() => this.fetchAndRun(take), { name: 'schedule fetch' })),
+      detached(() => createTask(() => this.stayAlive(), { name: 'schedule heartbeat' })),
+    );
+  }
+
+  async enqueue(occurrences: readonly Occurrence[], keepFor: number): Promise<void> {
+    const deleteAfterSeconds = this.deleteAfterSeconds ?? Math.ceil(keepFor / 1_000) + 3_600;
+    await this.boss.insert(
+      this.queue,
+      occurrences.map((data) => ({ id: uuidOf(idOf(data)), data, startAfter: new Date(data.at), deleteAfterSeconds })),
+    );
+    for (const { at } of occurrences) this.wakeAt(at);
+  }
+
+  async ahead({ id, job }: HandedOut): Promise<number> {
+    const [row] = await this.sql(
+      `select count(*)::int as count from ${this.schema}.job other join ${this.schema}.job mine on mine.name = other.name
+       where mine.name = $1 and mine.id = $2 and other.state = 'active' and other.data->>'job' = $3
+       and (other.started_on, (other.data->>'at')::bigint) < (mine.started_on, (mine.data->>'at')::bigint)`,
+      [this.queue, id, job],
+    );
+    return Number(row?.count);
+  }
+
+  async declare(job: string, rule: string): Promise<void> {
+    await this.sql(
+      `insert into ${this.table} (queue, job, rule) values ($1, $2, $3) on conflict (queue, job)
+       do update set rule = excluded.rule where ${this.table}.rule is distinct from $4`,
+      [this.queue, job, rule, RETIRED + rule],
+    );
+  }
+
+  async state(job: string): Promise<SharedState> {
+    return sharedState(await this.sql(`select * from ${this.table} where queue = $1 and job = $2`, [this.queue, job]));
+  }
+
+  async takeMissed(job: string): Promise<SharedState> {
+    const rows = await this.sql(
+      `with before as (select * from ${this.table} where queue = $1 and job = $2 for update),
+       taken as (update ${this.table} set missed = 0 where queue = $1 and job = $2 and missed > 0) select * from before`,
+      [this.queue, job],
+    );
+    return sharedState(rows);
+  }
+
+  async addMissed(job: string, count: number): Promise<void> {
+    await this.sql(
+      `insert into ${this.table} as t (queue, job, missed) values ($1, $2, $3)
+       on conflict (queue, job) do update set missed = t.missed + $3`,
+      [this.queue, job, count],
+    );
+  }
+
+  async requestCancel(job: string, reason: string): Promise<number> {
+    const [row] = await this.sql(
+      `insert into ${this.table} as t (queue, job, cancels, cancel_reason) values ($1, $2, 1, $3)
+       on conflict (queue, job) do update set cancels = t.cancels + 1, cancel_reason = $3 returning cancels`,
+      [this.queue, job, reason],
+    );
+    return Number(row?.cancels);
+  }
+
+  async now(): Promise<number> {
+    const [row] = await this.sql('select extract(epoch from clock_timestamp()) * 1000 as now');
+    return Number(row?.now);
+  }
+
+  pause(): void {
+    this.paused = true;
+    this.work.set();
+  }
+
+  async close(): Promise<void> {
+    this.pause();
+    for (const timer of this.due.values()) clearTimeout(timer);
+    await Promise.all(this.handingOut);
+    for (const task of this.background) {
+      task.cancel();
+      await task.catch(() => {});
+    }
+    await this.boss.stop({ graceful: false });
+  }
+
+  private async fetchAndRun(take: (occurrence: HandedOut) => Promise<Verdict>): Promise<void> {
+    while (!this.paused) {
+      this.work.clear();
+      const batchSize = this.concurrency - this.held.size;
+      try {
+        const jobs =
+          batchSize > 0 ? await this.boss.fetch<Occurrence>(this.queue, { batchSize, includeMetadata: true }) : [];
+        for (const job of jobs) this.track(detached(() => this.handOut(job, take)));
+        if (jobs.length === batchSize && jobs.length > 0) continue;
+      } catch (error) {
+        this.onError(error);
+      }
+      await timeout(this.pollEvery, () => this.work.wait()).catch(ignoreTimeout);
+    }
+  }
+
+  private async handOut(
+    job: JobWithMetadata<Occurrence>,
+    take: (occurrence: HandedOut) => Promise<Verdict>,
+  ): Promise<void> {
+    const { id, retryCount } = job;
+    const held: Held = { controller: new AbortController(), retryCount, touchedAt: performance.now() };
+    this.held.set(id, held);
+    const redeliveries = retryCount;
+    const verdict = await take({ ...job.data, id, redeliveries, lost: held.controller.signal });
+    for (let left = 5; left > 0; left--) {
+      try {
+        // With the attempt: if it was given to somebody else meanwhile, it is theirs to end.
+        const attempt = { id, retryCount };
+        if (verdict === 'finished') await this.boss.complete(this.queue, attempt);
+        else await this.giveBack(attempt);
+        break;
+      } catch (error) {
+        this.onError(error);
+        await sleep(1_000);
+      }
+    }
+    if (this.held.get(id) === held) this.held.delete(id);
+    this.work.set();
+  }
+
+  /** As new, a second from now. `fail()` would count it as an attempt, and as one that somebody died of. */
+  private async giveBack({ id, retryCount }: { id: string; retryCount: number }): Promise<void> {
+    await this.sql(
+      `update ${this.schema}.job set state = 'created', started_on = null, heartbeat_on = null,
+       start_after = now() + interval '1 second' where name = $1 and id = $2 and state = 'active' and retry_count = $3`,
+      [this.queue, id, retryCount],
+    );
+  }
+
+  private track(handingOut: Promise<void>): void {
+    this.handingOut.add(handingOut);
+    void handingOut.finally(() => this.handingOut.delete(handingOut));
+  }
+
+  /** Says that this instance lives, and hears which runs are not its own any more. */
+  private async stayAlive(): Promise<void> {
+    for (;;) {
+      await sleep(this.lockDuration / 4);
+      const held = [...this.held];
+      if (held.length === 0) continue;
+      try {
+        await this.boss.touch(
+          this.queue,
+          held.map(([id, { retryCount }]) => ({ id, retryCount })),
+        );
+        const ids = held.map(([id]) => id);
+        const rows = await this.sql(
+          `select id, retry_count from ${this.schema}.job where name = $1 and id = any($2::uuid[]) and state = 'active'`,
+          [this.queue, ids],
+        );
+        const mine = new Map(rows.map((row) => [String(row.id), Number(row.retry_count)]));
+        for (const [id, run] of held) {
+          if (mine.get(id) === run.retryCount) run.touchedAt = performance.now();
+          else run.controller.abort();
+        }
+      } catch (error) {
+        this.onError(error);
+        // Cut off from the database nobody tells us: without a sign of life for that long, others have it.
+        for (const [, run] of held) if (performance.now() - run.touchedAt > this.lockDuration) run.controller.abort();
+      }
+    }
+  }
+
+  /** Looks in the engine when an occurrence is due, instead of at the next poll. */
+  private wakeAt(at: number): void {
+    if (this.due.has(at) || this.paused) return;
+    const wait = Math.max(0, at - Date.now());
+    if (wait > 60_000) return; // The poll will do; and timers end at 24 days.
+    const wake = () => {
+      this.due.delete(at);
+      this.work.set();
+    };
+    this.due.set(at, setTimeout(wake, wait + 2).unref());
+  }
+
+  private async sql(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+    const { rows } = await this.boss.getDb().executeSql(text, values);
+    return rows as Record<string, unknown>[];
+  }
+
+  private get table(): string {
+    return `${this.schema}.aiokit_schedule`;
+  }
+}
+
+function sharedState([row]: Record<string, unknown>[]): SharedState {
+  return {
+    rule: (row?.rule as string | null | undefined) ?? null,
+    missed: Number(row?.missed ?? 0),
+    cancels: Number(row?.cancels ?? 0),
+    cancelReason: String(row?.cancel_reason ?? ''),
+  };
+}
+
+/** RFC 9562's version 5, by name, in a namespace of our own. */
+function uuidOf(name: string): string {
+  const bytes = createHash('sha1').update(NAMESPACE).update(name).digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x50;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+const NAMESPACE = Buffer.from('5e1f0c64a7f94d0f8f6b3c1d2a9e7b40', 'hex');
+
+/** Two instances that begin at once both create it, and PostgreSQL lets one of them fail. */
+function ignoreExisting(error: unknown): [] {
+  if (['42P07', '23505'].includes((error as { code?: string }).code ?? '')) return [];
+  throw error;
+}
+
+function ignoreTimeout(error: unknown): void {
+  if ((error as { code?: string }).code !== 'ETIMEDOUT') throw error;
+}

@@ -1,0 +1,88 @@
+import { currentTask, getRunningLoop, isCancelled, sleep, type Task, timeout } from '@aiokit/core';
+import type { Due } from './due.ts';
+import type { Job } from './job.ts';
+import { type JobContext, RunContext } from './job-context.ts';
+import { tracedRun } from './trace.ts';
+
+export type Outcome = 'done' | 'failed' | 'cancelled';
+
+/** One run of a job, with its retries. */
+export class Run {
+  readonly job: Job;
+  readonly scheduledFor: number;
+  /** When its first attempt began, by the wall clock; `null` while it waits for its predecessor to end. */
+  startedAt: number | null = null;
+  attempt = 0;
+  /** The task it runs in. */
+  task: Task<unknown> | null = null;
+  private readonly missedCount: number;
+  private readonly attemptsBefore: number;
+
+  constructor(job: Job, due: Due) {
+    this.job = job;
+    this.scheduledFor = due.scheduledFor;
+    this.missedCount = due.missedCount;
+    this.attemptsBefore = due.attemptsBefore ?? 0;
+  }
+
+  /**
+   * Attempt after attempt, until one succeeds or none is left.
+   *
+   * @throws the last attempt's error; the cancel.
+   */
+  async execute(): Promise<unknown> {
+    const { retry } = this.job.policy;
+    const { clock } = getRunningLoop();
+    this.startedAt = clock.wallTime();
+    let delay = retry.delay;
+    for (let retriesLeft = retry.limit; ; retriesLeft--) {
+      this.attempt++;
+      try {
+        return await tracedRun(this, () => this.attemptOnce());
+      } catch (error) {
+        if (wasCancelled(error) || retriesLeft <= 0) throw error;
+      }
+      await sleep(Math.min(delay, retry.maxDelay));
+      delay *= retry.factor;
+    }
+  }
+
+  context(): JobContext {
+    const now = getRunningLoop().clock.wallTime();
+    return new RunContext({
+      job: this.job,
+      scheduledFor: new Date(this.scheduledFor),
+      lateBy: Math.max(0, now - this.scheduledFor),
+      missedCount: this.missedCount,
+      attempt: this.attemptsBefore + this.attempt,
+    });
+  }
+
+  private attemptOnce(): unknown {
+    const { job } = this;
+    if (job.policy.timeout === null) return job.call?.(this.context());
+    return timeout(job.policy.timeout, () => job.call?.(this.context()));
+  }
+}
+
+/** Whether this task was asked to end. A CancelledError that nobody sent to it is a failure like any other. */
+export function wasCancelled(error: unknown): boolean {
+  return isCancelled(error) && (currentTask()?.cancelling() ?? 0) > 0;
+}
+
+/** Errors never pass in silence: `onError`, or the loop's exception handler. */
+export async function report(run: Run, error: unknown): Promise<void> {
+  const { job } = run;
+  const loop = getRunningLoop();
+  const when = new Date(run.scheduledFor).toISOString();
+  const tell = (message: string, exception: unknown) =>
+    loop.callExceptionHandler({ message, exception, task: currentTask() ?? undefined });
+  if (job.policy.onError === null) return tell(`Job ${job.name}, scheduled for ${when}, failed`, error);
+  try {
+    await job.policy.onError(error, run.context());
+  } catch (thrown) {
+    if (wasCancelled(thrown)) throw thrown;
+    tell(`Job ${job.name}, scheduled for ${when}, failed`, error);
+    tell(`onError of job ${job.name} failed itself`, thrown);
+  }
+}

@@ -1,0 +1,333 @@
+/** Several instances on one real engine. Here in one process; fleet-processes.test.ts kills processes. */
+import { sleep } from '@aiokit/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bullmq } from '../src/bullmq.ts';
+import { CancelJob, type JobContext, ScheduleError, Scheduler, ScheduleValueError } from '../src/index.ts';
+import { pgBoss } from '../src/pg-boss.ts';
+import { ENGINES, eventually, instances, now, startEngine, type TestEngine } from './fleet-engines.ts';
+
+describe.each(ENGINES)('a fleet on %s', (name) => {
+  let engine: TestEngine;
+  beforeAll(async () => {
+    engine = await startEngine(name);
+  });
+  afterAll(async () => {
+    await engine[Symbol.asyncDispose]();
+  });
+
+  it.concurrent('runs each occurrence on one instance', async () => {
+    const runs: string[] = [];
+    await instances(engine, 'one', async (instance) => {
+      for (const who of 'abc') {
+        instance((scheduler) => {
+          for (const job of ['once1', 'once2']) {
+            scheduler
+              .interval(250, { name: job, misfire: 'all', overlap: 'concurrent' })
+              .do(({ scheduledFor }) => runs.push(`${job} ${+scheduledFor} ${who}`));
+          }
+        });
+      }
+      await eventually(() => runs.length >= 30);
+    });
+    const occurrences = runs.map((run) => run.slice(0, -2));
+    expect(new Set(occurrences).size).toBe(runs.length);
+    for (const job of ['once1', 'once2']) {
+      const times = occurrences.filter((run) => run.startsWith(job)).map((run) => Number(run.split(' ')[1]));
+      times.sort((a, b) => a - b);
+      expect(times).toEqual(times.map((_, i) => (times[0] as number) + i * 250));
+    }
+  });
+
+  it.concurrent('leaves out, or puts in line, what is due while a run goes on elsewhere', async () => {
+    const log: string[] = [];
+    const work = async ({ job, scheduledFor, missedCount }: JobContext) => {
+      log.push(`${job.name} ${+scheduledFor} begins, missed ${missedCount}`);
+      await sleep(900);
+      log.push(`${job.name} ${+scheduledFor} ends`);
+    };
+    await instances(engine, 'overlap', async (instance) => {
+      for (let i = 0; i < 3; i++) {
+        instance((scheduler) => {
+          scheduler.interval(500, { name: 'skipping', overlap: 'skip' }).do(work);
+          scheduler.interval(700, { name: 'queueing', overlap: 'queue' }).do(work);
+        });
+      }
+      await eventually(() => log.filter((line) => line.endsWith('ends')).length >= 8);
+    });
+    for (const job of ['skipping', 'queueing']) {
+      const own = log.filter((line) => line.startsWith(job));
+      // Never two at once.
+      for (const [i, line] of own.entries()) expect(line).toContain(i % 2 === 0 ? 'begins' : 'ends');
+      const times = own.filter((_, i) => i % 2 === 0).map((line) => Number(line.split(' ')[1]));
+      const gaps = new Set(times.slice(1).map((time, i) => time - (times[i] as number)));
+      if (job === 'queueing') expect([...gaps]).toEqual([700]);
+      else expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1_000);
+    }
+    expect(log.some((line) => line.startsWith('skipping') && line.endsWith('missed 1'))).toBe(true);
+  });
+
+  it.concurrent("'cancel' ends the run before it, wherever that is", async () => {
+    const log: string[] = [];
+    await instances(engine, 'cancelling', async (instance) => {
+      for (let i = 0; i < 2; i++) {
+        instance((scheduler) => {
+          scheduler.interval(1_500, { name: 'cancelling', overlap: 'cancel' }).do(async ({ scheduledFor }) => {
+            log.push(`${+scheduledFor} begins`);
+            await sleep(60_000).finally(() => log.push(`${+scheduledFor} ends`));
+          });
+        });
+      }
+      await eventually(() => log.length >= 7);
+      log.length = 7;
+    });
+    for (const [i, line] of log.entries()) expect(line).toContain(i % 2 === 0 ? 'begins' : 'ends');
+  });
+
+  it.concurrent('cancel() reaches a run on another instance', async () => {
+    const ended: string[] = [];
+    let running = 0;
+    await instances(engine, 'cancel', async (instance) => {
+      const schedulers = [0, 1, 2].map(() =>
+        instance((scheduler) => {
+          scheduler.interval(1_000, { name: 'long' }).do(async () => {
+            running++;
+            await sleep(60_000).catch((error) => {
+              ended.push((error as Error).message);
+              throw error;
+            });
+          });
+        }),
+      );
+      await eventually(() => running === 1);
+      const elsewhere = schedulers.find((scheduler) => scheduler.jobs[0]?.describe().running === 0);
+      expect(elsewhere?.jobs[0]?.cancel('by hand')).toBe(0);
+      await eventually(() => ended.length === 1);
+    });
+    expect(ended).toContain('by hand');
+  });
+
+  it.concurrent('cancels a run that the engine has given to somebody else', { timeout: 30_000 }, async () => {
+    const ended: string[] = [];
+    let running = false;
+    await instances(engine, 'lost', async (instance) => {
+      instance((scheduler) => {
+        scheduler.once(now() + 300, { name: 'lost' }).do(async () => {
+          running = true;
+          await sleep(60_000).catch((error) => {
+            ended.push((error as Error).message);
+            throw error;
+          });
+        });
+      });
+      await eventually(() => running);
+      await engine.takeAway('lost');
+      await eventually(() => ended.length > 0);
+    });
+    expect(ended[0]).toBe('the engine has given the run to another instance');
+  });
+
+  it.concurrent('a run that a shutdown cancels is begun again by another instance', async () => {
+    const begun: string[] = [];
+    await instances(engine, 'handover', async (instance) => {
+      const at = now() + 400;
+      const declare = (who: string) => (scheduler: Scheduler) => {
+        scheduler.once(at, { name: 'handed over' }).do(async () => {
+          begun.push(who);
+          if (begun.length === 1) await sleep(60_000);
+        });
+      };
+      const [a, b] = ['a', 'b'].map((who) => instance(declare(who)));
+      await eventually(() => begun.length === 1);
+      await (begun[0] === 'a' ? a : b)?.stop({ drain: 0 });
+      await eventually(() => begun.length === 2);
+    });
+    expect([...begun].sort()).toEqual(['a', 'b']);
+  });
+
+  it.concurrent.each(['once', 'skip', 'all'] as const)('misfire: %s after nobody was there', async (misfire) => {
+    const runs: { at: number; missed: number }[] = [];
+    const period = 1_000;
+    const job = `down ${misfire}`;
+    await instances(engine, `misfire-${misfire}`, async (instance) => {
+      const declare = (scheduler: Scheduler) => {
+        scheduler
+          .interval(period, { name: job, misfire, grace: 10_000, overlap: misfire === 'all' ? 'concurrent' : 'skip' })
+          .do(({ scheduledFor, missedCount }) => runs.push({ at: +scheduledFor, missed: missedCount }));
+      };
+      const first = instance(declare);
+      await eventually(() => runs.length >= 1);
+      await first.stop();
+      const last = runs.at(-1)?.at as number;
+      // Occurrences pass by; the next instance comes between two of them.
+      await sleep(last + 3.2 * period - now());
+      runs.length = 0;
+      instance(declare);
+      const of = (n: number) => runs.filter(({ at }) => at === last + n * period).length;
+      if (misfire === 'all') {
+        // Each of them, however late this machine is.
+        await eventually(() => [1, 2, 3, 4].every((n) => of(n) === 1));
+        return;
+      }
+      await eventually(() => runs.length >= 4);
+      const inOrder = runs.map((run) => ({ ...run, at: (run.at - last) / period })).sort((a, b) => a.at - b.at);
+      // One for all that passed by, and every run is told of those between it and the one before.
+      expect(inOrder[0]?.at).toBeGreaterThanOrEqual(2);
+      for (const [k, run] of inOrder.entries()) expect(run.at).toBe((inOrder[k - 1]?.at ?? 0) + 1 + run.missed);
+    });
+  });
+
+  it.concurrent('a rolling deploy that changes, removes and adds schedules leaves neither duplicates nor ghosts', async () => {
+    const runs: string[] = [];
+    const note = (version: string) => (context: JobContext) =>
+      void runs.push(`${context.job.name} ${+context.scheduledFor} ${version}`);
+    await instances(engine, 'deploy', async (instance) => {
+      const v1 = (scheduler: Scheduler) => {
+        scheduler.interval(400, { name: 'changed' }).do(note('v1'));
+        scheduler.interval(400, { name: 'removed' }).do(note('v1'));
+      };
+      const v2 = (scheduler: Scheduler) => {
+        scheduler.interval(1_000, { name: 'changed' }).do(note('v2'));
+        scheduler.interval(400, { name: 'added' }).do(note('v2'));
+      };
+      const old = [instance(v1), instance(v1)];
+      await eventually(() => runs.length >= 6);
+      instance(v2);
+      await eventually(() => runs.some((run) => run.startsWith('added')));
+      const changedAt = now();
+      await old[0]?.stop();
+      instance(v2);
+      await sleep(1_000);
+      await old[1]?.stop();
+      const allNewAt = now();
+      await sleep(3_000);
+      expect(new Set(runs.map((run) => run.replace(/ v\d$/, ''))).size).toBe(runs.length);
+      const after = (job: string, instant: number) =>
+        runs.filter((run) => run.startsWith(job) && Number(run.split(' ')[1]) > instant);
+      expect(after('removed', allNewAt)).toEqual([]);
+      expect(after('added', changedAt).length).toBeGreaterThanOrEqual(8);
+      for (const run of after('changed', changedAt + 500)) expect(Number(run.split(' ')[1]) % 1_000).toBe(0);
+      expect(after('changed', changedAt + 500).length).toBeGreaterThanOrEqual(2);
+    });
+  });
+
+  it.concurrent('CancelJob ends the job on every instance', async () => {
+    let runs = 0;
+    await instances(engine, 'retire', async (instance) => {
+      const schedulers = [0, 1, 2].map(() =>
+        instance((scheduler) => {
+          scheduler.interval(300, { name: 'retiring' }).do(() => (++runs >= 2 ? CancelJob : undefined));
+        }),
+      );
+      await eventually(() => runs >= 2);
+      const seen = runs;
+      await sleep(1_500);
+      expect(runs).toBeLessThanOrEqual(seen + 1);
+      await eventually(() => schedulers.every((scheduler) => scheduler.jobs.length === 0));
+    });
+  });
+
+  it('goes on after the engine was restarted', { timeout: 40_000 }, async () => {
+    const runs = new Map<number, number>();
+    await instances(engine, 'restart', async (instance) => {
+      for (let i = 0; i < 2; i++) {
+        instance((scheduler) => {
+          const note = ({ scheduledFor }: JobContext) =>
+            void runs.set(+scheduledFor, (runs.get(+scheduledFor) ?? 0) + 1);
+          scheduler.interval(500, { name: 'restarted', misfire: 'all', grace: 60_000 }).do(note);
+        });
+      }
+      await eventually(() => runs.size >= 3);
+      await engine.restart();
+      const { size } = runs;
+      await eventually(() => runs.size >= size + 5);
+    });
+    expect([...runs.values()].every((count) => count === 1)).toBe(true);
+  });
+
+  it('stops also when the engine is away', { timeout: 30_000 }, async () => {
+    let runs = 0;
+    await instances(engine, 'away', async (instance) => {
+      const scheduler = instance((scheduler) => scheduler.interval(300, { name: 'away' }).do(() => runs++));
+      await eventually(() => runs > 0);
+      await engine.kill();
+      await sleep(500);
+      const began = now();
+      expect(await scheduler.stop({ drain: 0, cancelGrace: 1_000 })).toMatchObject({ stuck: [] });
+      expect(now() - began).toBeLessThan(3_000);
+    });
+  });
+});
+
+describe('a scheduler with a backend', () => {
+  const connection = { host: '127.0.0.1', port: 1, lazyConnect: true };
+
+  it.each([
+    ['removeOnComplete: true', () => bullmq({ connection, removeOnComplete: true })],
+    ['a count', () => bullmq({ connection, removeOnComplete: 1_000 })],
+    ['age and count', () => bullmq({ connection, removeOnComplete: { age: 100_000, count: 10 } })],
+    ['failed ones', () => bullmq({ connection, removeOnFail: { count: 5 } })],
+    ['too young', () => bullmq({ connection, removeOnComplete: { age: 30 } })],
+    ['pg-boss, too young', () => pgBoss({ deleteAfterSeconds: 30 })],
+  ])('refuses settings that remove finished occurrences: %s', (_, backend) => {
+    expect(backend).toThrow(ScheduleValueError);
+    expect(backend).toThrow('it would run twice');
+  });
+
+  it.each([
+    [
+      'a shorter life than the grace',
+      { age: 3_000 },
+      (s: Scheduler) => s.every(1, { name: 'a' }).second,
+      'would run twice',
+    ],
+    ['no name', undefined, (s: Scheduler) => s.every().second, 'it needs a name'],
+    ['no zone', undefined, (s: Scheduler) => s.every(1, { name: 'a' }).day.at('10:00'), 'needs a timeZone'],
+    ['no time of day', undefined, (s: Scheduler) => s.every(1, { name: 'a' }).day, "needs .at('HH:MM')"],
+    [
+      'random',
+      undefined,
+      (s: Scheduler) => s.every(1, { name: 'a' }).to(3).minutes,
+      'cannot agree on random intervals',
+    ],
+    [
+      'delay',
+      undefined,
+      (s: Scheduler) => s.interval(9, { name: 'a', mode: 'fixedDelay' }),
+      'the end of a run that died',
+    ],
+    ['no end', undefined, (s: Scheduler) => s.interval(9, { name: 'a', grace: Infinity }), 'grace must be finite'],
+  ])('refuses what machines cannot agree on: %s', (_, removeOnComplete, chain, message) => {
+    const scheduler = new Scheduler({ backend: bullmq({ connection, removeOnComplete }) });
+    expect(() => chain(scheduler).do(() => {})).toThrow(ScheduleValueError);
+    expect(() => chain(scheduler).do(() => {})).toThrow(message);
+  });
+
+  it('refuses two jobs of one name, and runPending', async () => {
+    const scheduler = new Scheduler({ backend: bullmq({ connection }) });
+    scheduler.every().second.do(function job() {});
+    expect(() => scheduler.every().minute.do(function job() {})).toThrow('there is one of that name');
+    await expect(scheduler.runPending()).rejects.toThrow(ScheduleError);
+  });
+
+  it('computes the same on every machine, whenever it began', () => {
+    const preview = () => {
+      const scheduler = new Scheduler({ backend: bullmq({ connection }), timeZone: 'Europe/Berlin' });
+      const chains = [
+        scheduler.every(7, { name: 'a' }).minutes,
+        scheduler.every(3, { name: 'b' }).days.at('10:30'),
+        scheduler.every(2, { name: 'c' }).weeks.at === undefined
+          ? null
+          : scheduler.every(1, { name: 'c' }).tuesday.at('10:30'),
+        scheduler.every(5, { name: 'd' }).hours.at(':20'),
+        scheduler.every(1, { name: 'e', jitter: 1_800_000 }).hour,
+      ];
+      return chains.map((chain) =>
+        chain
+          ?.do(() => {})
+          .preview(5)
+          .map(Number),
+      );
+    };
+    expect(preview()).toEqual(preview());
+  });
+});

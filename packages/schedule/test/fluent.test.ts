@@ -1,0 +1,409 @@
+/** What https://schedule.readthedocs.io says, in camelCase; and where we do otherwise, why. */
+import { getRunningLoop, sleep } from '@aiokit/core';
+import { Temporal } from 'temporal-polyfill';
+import { describe, expect, it } from 'vitest';
+import {
+  CancelJob,
+  clear,
+  defaultScheduler,
+  every,
+  getJobs,
+  IntervalError,
+  idle,
+  type Job,
+  nextRun,
+  runPending,
+  ScheduleError,
+  Scheduler,
+  ScheduleValueError,
+} from '../src/index.ts';
+import { elapsed, virtually } from './virtually.ts';
+
+const nothing = () => {};
+/** What a scheduler in UTC says is next, at 2026-01-01T00:00:00Z unless told otherwise: a Thursday. */
+async function firstRun(chain: (scheduler: Scheduler) => Job, start?: string): Promise<string | undefined> {
+  return await virtually(
+    () =>
+      chain(new Scheduler({ timeZone: 'UTC' }))
+        .do(nothing)
+        .nextRun?.toISOString(),
+    start,
+  );
+}
+
+describe('every', () => {
+  it.each<[string, (s: Scheduler) => Job, string]>([
+    ['every().second', (s) => s.every().second, '2026-01-01T00:00:01.000Z'],
+    ['every(5).seconds', (s) => s.every(5).seconds, '2026-01-01T00:00:05.000Z'],
+    ['every().minute', (s) => s.every().minute, '2026-01-01T00:01:00.000Z'],
+    ['every(2).minutes', (s) => s.every(2).minutes, '2026-01-01T00:02:00.000Z'],
+    ['every().hour', (s) => s.every().hour, '2026-01-01T01:00:00.000Z'],
+    ['every(3).hours', (s) => s.every(3).hours, '2026-01-01T03:00:00.000Z'],
+    ['every().day', (s) => s.every().day, '2026-01-02T00:00:00.000Z'],
+    ['every(2).days', (s) => s.every(2).days, '2026-01-03T00:00:00.000Z'],
+    ['every().week', (s) => s.every().week, '2026-01-08T00:00:00.000Z'],
+    ['every(2).weeks', (s) => s.every(2).weeks, '2026-01-15T00:00:00.000Z'],
+    ['every().monday', (s) => s.every().monday, '2026-01-05T00:00:00.000Z'],
+    ['every().tuesday', (s) => s.every().tuesday, '2026-01-06T00:00:00.000Z'],
+    ['every().wednesday', (s) => s.every().wednesday, '2026-01-07T00:00:00.000Z'],
+    ['every().thursday, which is today', (s) => s.every().thursday, '2026-01-08T00:00:00.000Z'],
+    ['every().friday', (s) => s.every().friday, '2026-01-02T00:00:00.000Z'],
+    ['every().saturday', (s) => s.every().saturday, '2026-01-03T00:00:00.000Z'],
+    ['every().sunday', (s) => s.every().sunday, '2026-01-04T00:00:00.000Z'],
+    ['every(0.5).seconds', (s) => s.every(0.5).seconds, '2026-01-01T00:00:00.500Z'],
+  ])('%s first runs one interval from now', async (_, chain, first) => {
+    expect(await firstRun(chain)).toBe(first);
+  });
+
+  it.each<[string, (s: Scheduler) => Job, string, string]>([
+    ['day, later today', (s) => s.every().day.at('10:30'), '2026-01-01T09:00Z', '2026-01-01T10:30:00.000Z'],
+    ['day, tomorrow', (s) => s.every().day.at('10:30:15'), '2026-01-01T11:00Z', '2026-01-02T10:30:15.000Z'],
+    ['day, this very moment', (s) => s.every().day.at('10:30'), '2026-01-01T10:30Z', '2026-01-02T10:30:00.000Z'],
+    ['two days', (s) => s.every(2).days.at('11:30'), '2026-01-01T11:29Z', '2026-01-03T11:30:00.000Z'],
+    ['weekday', (s) => s.every().wednesday.at('13:15'), '2026-01-01T00:00Z', '2026-01-07T13:15:00.000Z'],
+    ['weekday, later today', (s) => s.every().thursday.at('13:15'), '2026-01-01T00:00Z', '2026-01-01T13:15:00.000Z'],
+    ['weekday, today but past', (s) => s.every().thursday.at('13:15'), '2026-01-01T14:00Z', '2026-01-08T13:15:00.000Z'],
+    ['hour', (s) => s.every().hour.at(':17'), '2026-01-01T10:20Z', '2026-01-01T11:17:00.000Z'],
+    ['hour with seconds', (s) => s.every().hour.at('30:15'), '2026-01-01T10:20Z', '2026-01-01T10:30:15.000Z'],
+    ['five hours', (s) => s.every(5).hours.at('20:30'), '2026-01-01T10:10Z', '2026-01-01T15:20:30.000Z'],
+    ['minute', (s) => s.every().minute.at(':23'), '2026-01-01T10:20:30Z', '2026-01-01T10:21:23.000Z'],
+    ['five minutes', (s) => s.every(5).minutes.at(':23'), '2026-01-01T10:20:10Z', '2026-01-01T10:25:23.000Z'],
+  ])('at() of a %s', async (_, chain, start, first) => {
+    expect(await firstRun(chain, start)).toBe(first);
+  });
+
+  it('at() takes a time zone', async () => {
+    const chain = (s: Scheduler) => s.every().day.at('10:30', 'America/New_York');
+    expect(await firstRun(chain)).toBe('2026-01-01T15:30:00.000Z');
+  });
+
+  it('days keep the time of day over a change of the clocks, hours the hours that pass', async () => {
+    await virtually(() => {
+      const scheduler = new Scheduler({ timeZone: 'Europe/Berlin' });
+      const daily = scheduler.every().day.do(nothing);
+      const fourHourly = scheduler.every(4).hours.do(nothing);
+      expect(daily.nextRun?.toISOString()).toBe('2026-03-29T09:00:00.000Z'); // 11:00 as before
+      expect(fourHourly.preview(4).map((date) => date.toISOString())).toEqual([
+        '2026-03-28T14:00:00.000Z',
+        '2026-03-28T18:00:00.000Z',
+        '2026-03-28T22:00:00.000Z',
+        '2026-03-29T02:00:00.000Z',
+      ]);
+    }, '2026-03-28T10:00Z');
+  });
+
+  it.each<[string, (s: Scheduler) => unknown, new (...args: never[]) => Error, string]>([
+    ['seconds', (s) => s.every(2).second, IntervalError, 'every(2).second: use .seconds instead of .second'],
+    ['minutes', (s) => s.every(2).minute, IntervalError, 'use .minutes instead of .minute'],
+    ['hours', (s) => s.every(2).hour, IntervalError, 'use .hours instead of .hour'],
+    ['days', (s) => s.every(2).day, IntervalError, 'use .days instead of .day'],
+    ['weeks', (s) => s.every(2).week, IntervalError, 'use .weeks instead of .week'],
+    ['weekdays', (s) => s.every(2).monday, IntervalError, 'every 2 or more weeks is not supported'],
+    [
+      'a missing unit',
+      (s) => s.every(2).do(nothing),
+      ScheduleValueError,
+      'the unit is missing, as in every(2).seconds',
+    ],
+    ['zero', (s) => s.every(0), IntervalError, 'every(interval) must be a number above 0, got 0'],
+    ['text', (s) => s.every('2' as never), TypeError, "every(interval) must be a number, got '2'"],
+    ['half days', (s) => s.every(0.5).days.do(nothing), IntervalError, 'days and weeks are whole ones'],
+    [
+      'at of seconds',
+      (s) => s.every().second.at(':10'),
+      ScheduleValueError,
+      'after .seconds. It follows days, a weekday',
+    ],
+    ['at of weeks', (s) => s.every().week.at('10:00'), ScheduleValueError, 'after .weeks'],
+    ['at before the unit', (s) => s.every().at('10:00'), ScheduleValueError, 'before the unit: give the unit first'],
+    ['at 25:00', (s) => s.every().day.at('25:00'), ScheduleValueError, "must be HH:MM or HH:MM:SS, got '25:00'"],
+    ['at 1:00', (s) => s.every().day.at('1:00'), ScheduleValueError, 'must be HH:MM or HH:MM:SS'],
+    ['at of an hour', (s) => s.every().hour.at('10:30:00'), ScheduleValueError, 'at() of hours must be :MM or MM:SS'],
+    ['at of a minute', (s) => s.every().minute.at('10'), ScheduleValueError, "at() of minutes must be :SS, got '10'"],
+    ['at with a number', (s) => s.every().day.at(1030 as never), TypeError, 'must be given a string, HH:MM'],
+    [
+      'at with no zone',
+      (s) => s.every().day.at('10:30', 'Mars/Base'),
+      ScheduleValueError,
+      'must be a time zone of the IANA',
+    ],
+    ['at with a date', (s) => s.every().day.at('10:30', 5 as never), TypeError, 'must be the name of a time zone'],
+    ['to below', (s) => s.every(5).to(3).seconds, ScheduleError, 'must not be smaller than the first'],
+    [
+      'a promise',
+      (s) => s.every().second.do(Promise.resolve() as never),
+      TypeError,
+      'fn must be a function, got Promise',
+    ],
+    ['a tag', (s) => s.every().second.tag({} as never), TypeError, 'tag must be a string, a number'],
+    ['a unit after do', (s) => s.every().second.do(nothing).minutes, ScheduleError, 'do() ends the chain'],
+    ['no cron', (s) => s.cron('61 * * * *'), ScheduleValueError, "got '61 * * * *': Invalid value for minute: 61"],
+    [
+      'until past',
+      (s) => s.every().second.until(new Date(0)),
+      ScheduleValueError,
+      '1970-01-01T00:00:00.000Z has passed',
+    ],
+    ['until what', (s) => s.every().second.until('whenever'), ScheduleValueError, "'YYYY-MM-DD HH:MM:SS'"],
+    ['until []', (s) => s.every().second.until([] as never), TypeError, 'until() must be given a Date'],
+    ['past once', (s) => s.once(0), ScheduleValueError, 'once(at) must be in the future, got 0'],
+    ['no interval', (s) => s.interval(0), RangeError, 'interval(ms) must be at least 1 ms, got 0'],
+  ])('refuses a mistake with %s, and says what to do', async (_, mistake, error, message) => {
+    await virtually(() => {
+      const scheduler = new Scheduler();
+      expect(() => mistake(scheduler)).toThrow(error);
+      expect(() => mistake(scheduler)).toThrow(message);
+    });
+  });
+
+  it('puts nothing on the schedule without do()', () => {
+    const scheduler = new Scheduler();
+    scheduler.every(5).minutes.at(':10');
+    expect(scheduler.jobs).toEqual([]);
+  });
+
+  it('to() draws each interval anew from the range, both ends included, and the same again for the same seed', async () => {
+    await virtually(() => {
+      const draws = (seed: number) =>
+        new Scheduler()
+          .every(5, { seed })
+          .to(8)
+          .seconds.do(nothing)
+          .preview(200)
+          .map((date, i, all) => (date.getTime() - (all[i - 1]?.getTime() ?? Date.parse('2026-01-01T00:00Z'))) / 1_000);
+      expect(new Set(draws(1))).toEqual(new Set([5, 6, 7, 8]));
+      expect(draws(1)).toEqual(draws(1));
+      expect(draws(1)).not.toEqual(draws(2));
+    });
+  });
+});
+
+describe('until', () => {
+  it.each<[string, Parameters<Job['until']>[0], string]>([
+    ['a Date', new Date('2026-01-02T00:00Z'), '2026-01-02T00:00:00.000Z'],
+    ['a Temporal.Instant', Temporal.Instant.from('2026-01-02T00:00Z'), '2026-01-02T00:00:00.000Z'],
+    [
+      'a ZonedDateTime',
+      Temporal.ZonedDateTime.from('2026-01-02T00:00+01:00[Europe/Berlin]'),
+      '2026-01-01T23:00:00.000Z',
+    ],
+    ['a PlainDateTime', Temporal.PlainDateTime.from('2026-01-02T00:00'), '2026-01-01T23:00:00.000Z'],
+    ['a PlainDate', Temporal.PlainDate.from('2026-01-02'), '2026-01-01T23:00:00.000Z'],
+    ['a PlainTime', Temporal.PlainTime.from('18:30'), '2026-01-01T17:30:00.000Z'],
+    ['a Temporal.Duration', Temporal.Duration.from({ hours: 2 }), '2026-01-01T02:00:00.000Z'],
+    ['a duration', { hours: 1, minutes: 30 }, '2026-01-01T01:30:00.000Z'],
+    ['ms', 90_000, '2026-01-01T00:01:30.000Z'],
+    ['date and time', '2026-01-02 10:20:30', '2026-01-02T09:20:30.000Z'],
+    ['date and hours', '2026-01-02 10:20', '2026-01-02T09:20:00.000Z'],
+    ['a date', '2026-01-02', '2026-01-01T23:00:00.000Z'],
+    ['a time with seconds', '18:30:15', '2026-01-01T17:30:15.000Z'],
+    ['a time', '18:30', '2026-01-01T17:30:00.000Z'],
+    ['ISO with offset', '2026-01-02T10:20:00Z', '2026-01-02T10:20:00.000Z'],
+    ['an ISO duration', 'PT2H', '2026-01-01T02:00:00.000Z'],
+  ])('takes %s, meant in the zone of the job', async (_, deadline, instant) => {
+    await virtually(() => {
+      const job = new Scheduler({ timeZone: 'Europe/Berlin' }).every().second.until(deadline);
+      expect(job.cancelAfter?.toISOString()).toBe(instant);
+    });
+  });
+
+  it('ends the job: a run at the very deadline still happens, none after it', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler();
+      const runs: number[] = [];
+      scheduler
+        .every()
+        .second.until(3_000)
+        .do(() => runs.push(elapsed()));
+      scheduler.start();
+      await sleep(10_000);
+      expect(runs).toEqual([1_000, 2_000, 3_000]);
+      expect(scheduler.jobs).toEqual([]);
+    });
+  });
+
+  it('also after do(), and a job whose time went by while nothing ran is not run late', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler();
+      let runs = 0;
+      scheduler
+        .every()
+        .minute.do(() => runs++)
+        .until('00:02');
+      await sleep(10 * 60_000);
+      await scheduler.runPending();
+      expect(runs).toBe(0);
+      expect(scheduler.jobs).toEqual([]);
+    });
+  });
+});
+
+describe('a scheduler', () => {
+  it('keeps jobs by tag', async () => {
+    await virtually(() => {
+      const scheduler = new Scheduler();
+      const one = scheduler.every(2).seconds.do(nothing).tag('a', 7);
+      const two = scheduler.every(1).seconds.tag('a').do(nothing);
+      const three = scheduler.every(3).seconds.do(nothing);
+      expect(scheduler.getJobs()).toEqual([one, two, three]);
+      expect(scheduler.getJobs('a')).toEqual([one, two]);
+      expect(scheduler.getJobs(7)).toEqual([one]);
+      expect(scheduler.getJobs('7')).toEqual([]);
+      expect(scheduler.nextRun()).toEqual(two.nextRun);
+      expect(scheduler.nextRun(7)).toEqual(one.nextRun);
+      expect(scheduler.nextRun('b')).toBeNull();
+      expect([...one.tags]).toEqual(['a', 7]);
+      scheduler.cancelJob(one);
+      scheduler.cancelJob(one);
+      expect(scheduler.jobs).toEqual([two, three]);
+      scheduler.clear('a');
+      expect(scheduler.jobs).toEqual([three]);
+      scheduler.clear();
+      expect(scheduler.nextRun()).toBeNull();
+      expect(scheduler.idle()).toBeNull();
+    });
+  });
+
+  it('says how many ms it is idle, below 0 when it is late', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler();
+      scheduler.every(10).seconds.do(nothing);
+      expect(scheduler.idle()).toBe(10_000);
+      await sleep(12_000);
+      expect(scheduler.idle()).toBe(-2_000);
+    });
+  });
+
+  it('runPending runs what is due, the longest due first, once each, and plans on without drift', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler();
+      const runs: string[] = [];
+      const note = (what: string) => runs.push(`${what}@${elapsed()}`);
+      const minutely = scheduler.every().minute.do(note, 'minutely');
+      scheduler.every(50).seconds.do(note, 'fifty');
+      await scheduler.runPending();
+      expect(runs).toEqual([]);
+      await sleep(3_605_000);
+      expect(minutely.shouldRun).toBe(true);
+      await scheduler.runPending();
+      expect(runs).toEqual(['fifty@3605000', 'minutely@3605000']);
+      expect(minutely.nextRun?.toISOString()).toBe('2026-01-01T01:01:00.000Z');
+      expect(minutely.lastRun?.toISOString()).toBe('2026-01-01T01:00:05.000Z');
+    });
+  });
+
+  it('runPending waits for async jobs side by side; a failure is reported and the job stays', async () => {
+    await virtually(async () => {
+      const told: string[] = [];
+      getRunningLoop().setExceptionHandler(({ message }) => told.push(message));
+      const scheduler = new Scheduler();
+      const ended: string[] = [];
+      scheduler.every().second.do(async function slow() {
+        await sleep(300);
+        ended.push('slow');
+      });
+      const failing = scheduler.every().second.do(async function failing() {
+        throw new Error('boom');
+      });
+      scheduler.every().second.do(async () => {
+        await sleep(200);
+        ended.push('fast');
+      });
+      await sleep(1_000);
+      await scheduler.runPending();
+      expect(ended).toEqual(['fast', 'slow']);
+      expect(elapsed()).toBe(1_300);
+      expect(told).toEqual(['Job failing, scheduled for 2026-01-01T00:00:01.000Z, failed']);
+      expect(failing.nextRun?.toISOString()).toBe('2026-01-01T00:00:02.000Z');
+    });
+  });
+
+  it('CancelJob, the class or an instance, from a function or an async one, takes the job off', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler();
+      scheduler.every().second.do(() => CancelJob);
+      scheduler.every().second.do(async () => new CancelJob());
+      const stays = scheduler.every().second.do(() => 'CancelJob');
+      await sleep(1_000);
+      await scheduler.runPending();
+      expect(scheduler.jobs).toEqual([stays]);
+    });
+  });
+
+  it('runAll runs everything, in order, with a delay between', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler();
+      const runs: string[] = [];
+      const hourly = scheduler.every().hour.do(() => runs.push(`hourly@${elapsed()}`));
+      scheduler.every().day.do(async (what: string) => {
+        await sleep(5);
+        runs.push(`${what}@${elapsed()}`);
+        return CancelJob;
+      }, 'daily');
+      await scheduler.runAll(100);
+      expect(runs).toEqual(['hourly@0', 'daily@105']);
+      expect(scheduler.jobs).toEqual([hourly]);
+      expect(hourly.nextRun?.toISOString()).toBe('2026-01-01T01:00:00.000Z');
+    });
+  });
+
+  it('job.run() runs it now, gives its value, and throws its error', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler();
+      const job = scheduler.every().hour.do((a: number, b: number) => a + b, 2, 3);
+      expect(await job.run()).toBe(5);
+      const failing = scheduler.every().hour.do(() => {
+        throw new Error('boom');
+      });
+      await expect(failing.run()).rejects.toThrow('boom');
+      expect(failing.describe()).toMatchObject({ lastOutcome: 'failed', failures: 1, running: 0 });
+    });
+  });
+
+  it('repeat gives the function back', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler();
+      const say = (word: string) => word;
+      expect(scheduler.repeat(scheduler.every().second, 'hi')(say)).toBe(say);
+      expect(await scheduler.jobs[0]?.run()).toBe('hi');
+    });
+  });
+
+  it('shows what it is', async () => {
+    await virtually(() => {
+      const s = new Scheduler({ timeZone: 'UTC' });
+      const rules = [
+        s.every().second,
+        s.every(5).to(10).minutes,
+        s.every().monday.at('10:00'),
+        s.cron('0 9 * * *', { name: 'wake' }),
+        s.once('2026-02-01 10:00'),
+        s.interval(250),
+      ].map((job) => String(job.do(nothing)));
+      expect(rules).toEqual([
+        'Every second do nothing()',
+        'Every 5 to 10 minutes do nothing()',
+        'Every monday at 10:00 (UTC) do nothing()',
+        'Cron 0 9 * * * (UTC) do wake()',
+        'Once at 2026-02-01T10:00:00.000Z do nothing()',
+        'Every 250 ms do nothing()',
+      ]);
+    });
+  });
+});
+
+describe('the default scheduler', () => {
+  it('is there as functions', async () => {
+    await virtually(async () => {
+      let runs = 0;
+      every().second.do(() => runs++);
+      expect(defaultScheduler.jobs).toEqual(getJobs());
+      expect(idle()).toBe(1_000);
+      expect(nextRun()?.toISOString()).toBe('2026-01-01T00:00:01.000Z');
+      await sleep(1_000);
+      await runPending();
+      expect(runs).toBe(1);
+      clear();
+    });
+  });
+});
