@@ -1,0 +1,152 @@
+/**
+ * CPU time per request of @aiokit/http against what it stands on, in one process, in interleaved rounds: throughput spreads
+ * by half on a shared machine, the ratio of CPU times within a round does not. The other end is a process of its own.
+ *
+ *   node --conditions=@aiokit/source --expose-gc http.bench.ts [rounds]
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createTask } from '@aiokit/core';
+import { fetch as boundFetch, ClientSession } from '@aiokit/http';
+import { serve } from '@aiokit/http/server';
+import { createAdaptorServer } from '@hono/node-server';
+import { Hono } from 'hono';
+import { Agent, request } from 'undici';
+
+const REQUESTS = 2_000;
+const BODY = JSON.stringify({ text: 'x'.repeat(1_000) });
+
+interface Variant {
+  readonly label: string;
+  work(): Promise<unknown>;
+}
+
+/** Runs `ask` `REQUESTS` times, so many at once. */
+async function load(ask: () => Promise<unknown>, concurrency: number): Promise<void> {
+  let left = REQUESTS;
+  const worker = async () => {
+    while (left-- > 0) await ask();
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+}
+
+/** In µs of CPU per request. */
+async function measure(work: () => Promise<unknown>): Promise<number> {
+  globalThis.gc?.();
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / REQUESTS;
+}
+
+const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] as number;
+
+/** The first variant is what the others are compared with. */
+async function compare(title: string, rounds: number, variants: readonly Variant[]): Promise<void> {
+  const times = variants.map((): number[] => []);
+  for (const { work } of variants) await work();
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < variants.length; i++) {
+      const index = (i + round) % variants.length;
+      times[index]?.push(await measure((variants[index] as Variant).work));
+    }
+  }
+  console.log(`\n${title}`);
+  const reference = times[0] as number[];
+  const inOrder = times.map((list) => [...list]);
+  for (const [index, { label }] of variants.entries()) {
+    const ratios = (inOrder[index] as number[]).map((time, round) => time / (inOrder[0]?.[round] as number));
+    const ratio = index === 0 ? '' : `  x ${median(ratios).toFixed(3)}`;
+    console.log(
+      `  ${label.padEnd(34)} ${median(index === 0 ? [...reference] : [...(times[index] as number[])]).toFixed(1)}${ratio}`,
+    );
+  }
+}
+
+async function benchClient(rounds: number): Promise<void> {
+  const child = fork(import.meta.filename, ['as-server'], { execArgv: process.execArgv });
+  const [url] = (await once(child, 'message')) as [string];
+  for (const concurrency of [50, 500]) {
+    const agent = new Agent();
+    await using session = new ClientSession({ baseUrl: url, cookieJar: null, decompress: false, limit: 1_000 });
+    await compare(`client, ${concurrency} at once: undici.request`, rounds, [
+      {
+        label: 'undici.request',
+        work: () => load(async () => (await request(url, { dispatcher: agent })).body.json(), concurrency),
+      },
+      { label: 'ClientSession, outside a task', work: () => load(() => session.get('/').json(), concurrency) },
+      {
+        label: 'ClientSession, in a task',
+        work: async () => createTask(() => load(() => session.get('/').json(), concurrency)),
+      },
+    ]);
+    await compare(`client, ${concurrency} at once: fetch`, rounds, [
+      { label: "the platform's fetch", work: () => load(async () => (await fetch(url)).json(), concurrency) },
+      { label: 'fetch, outside a task', work: () => load(async () => (await boundFetch(url)).json(), concurrency) },
+      {
+        label: 'fetch, in a task',
+        work: async () => createTask(() => load(async () => (await boundFetch(url)).json(), concurrency)),
+      },
+    ]);
+    await agent.close();
+  }
+  child.kill();
+}
+
+async function benchServer(rounds: number): Promise<void> {
+  const app = new Hono();
+  app.get('/sync', (c) => c.text('hello'));
+  app.get('/async', async (c) => {
+    await null;
+    return c.json({ hello: 'world' });
+  });
+  const bare = createAdaptorServer({ fetch: app.fetch });
+  bare.listen(0, '127.0.0.1');
+  await once(bare, 'listening');
+  await using server = await serve(app, { port: 0 });
+  const client = fork(import.meta.filename, ['as-client'], { execArgv: process.execArgv });
+  const bareUrl = `http://127.0.0.1:${(bare.address() as AddressInfo).port}`;
+  for (const path of ['/sync', '/async']) {
+    await compare(`server, 100 connections: hono ${path}`, rounds, [
+      { label: 'hono on @hono/node-server', work: () => drive(client, bareUrl + path) },
+      { label: 'hono on serve()', work: () => drive(client, server.url + path) },
+    ]);
+  }
+  client.kill();
+  bare.close();
+}
+
+async function drive(client: ChildProcess, url: string): Promise<void> {
+  client.send(url);
+  await once(client, 'message');
+}
+
+async function asServer(): Promise<void> {
+  const server = createServer((_, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end(BODY);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  process.send?.(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+}
+
+function asClient(): void {
+  const agent = new Agent({ connections: 100 });
+  process.on('message', async (url: string) => {
+    await load(async () => (await request(url, { dispatcher: agent })).body.dump(), 100);
+    process.send?.('done');
+  });
+}
+
+if (process.argv[2] === 'as-server') await asServer();
+else if (process.argv[2] === 'as-client') asClient();
+else {
+  const rounds = Number(process.argv[2] ?? 15);
+  console.log(`Node ${process.version}, ${rounds} rounds of ${REQUESTS}: µs of CPU per request (median), ratio`);
+  await benchClient(rounds);
+  await benchServer(rounds);
+  process.exit();
+}
