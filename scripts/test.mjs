@@ -1,6 +1,6 @@
 // `npm test`: everything that has to hold before a change is merged. A failure does not stop it: one run shows all of them.
 import './check-node.mjs';
-import { printCount, removeReports } from './count-tests.mjs';
+import { printCount, printFailures, removeReports } from './count-tests.mjs';
 import { runTurbo } from './run-turbo.mjs';
 
 removeReports();
@@ -10,4 +10,5 @@ const tests = await runTurbo('test', 'test:root', '--concurrency=1');
 
 if (checks !== 0) console.error('A check failed (lint, types, knip, build, check:package): see above.');
 process.exitCode = checks || tests;
+printFailures();
 printCount(process.exitCode);
