@@ -11,7 +11,8 @@ import {
 import { faultProxy } from '@aiokit/testing/services';
 import { describe, expect, test } from 'vitest';
 import type { Redis, RedisCancelledError } from '../src/index.ts';
-import { monitor, until, useServer } from './support/clients.ts';
+import { until, useServer } from './support/clients.ts';
+import { monitor } from './support/monitor.ts';
 
 const use = useServer();
 /** How many cancels the long runs do; AIOKIT_REDIS_CANCELS=100000 for the full one. */
@@ -81,13 +82,12 @@ describe('a blocking command in a task', () => {
 
   test('a deadline becomes the limit of the server, a little later; a finite limit that is earlier stays', async () => {
     const redis = use.client();
-    const watch = await monitor(use.admin);
+    using watch = await monitor(use.server);
     await expect(timeout(200, () => redis.blpop('q', 0))).rejects.toMatchObject({ code: 'ETIMEDOUT' });
     await expect(timeout(200, () => redis.blpop('q', 900))).rejects.toMatchObject({ code: 'ETIMEDOUT' });
     expect(await timeout(60_000, () => redis.blpop('q', 0.05))).toBe(null);
-    await until(() => watch.seen.length >= 6, 'MONITOR');
+    await watch.upToNow();
     expect(watch.seen.filter((line) => line.startsWith('blpop'))).toEqual(['blpop q 2', 'blpop q 2', 'blpop q 0.05']);
-    watch.stop();
   });
 
   test('a deadline that is moved does not end the wait early', async () => {

@@ -1,9 +1,10 @@
-import { createTask, isCancelled, sleep, taskGroup } from '@aiokit/core';
+import { createTask, isCancelled, taskGroup } from '@aiokit/core';
 import { type RedisCluster, redisCluster } from '@aiokit/testing/services';
 import { Cluster as BaseCluster } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Cluster, type ClusterOptions, Redis } from '../src/index.ts';
-import { monitor, until } from './support/clients.ts';
+import { until } from './support/clients.ts';
+import { monitor } from './support/monitor.ts';
 
 let servers: RedisCluster;
 const clients: (Cluster | Redis)[] = [];
@@ -87,7 +88,7 @@ test('blocking commands go to the node of their key, and end there', async () =>
 
 test('an unsent command is withdrawn, also while the cluster connects', async () => {
   for (const enableAutoPipelining of [false, true]) {
-    const watches = await Promise.all(servers.nodes.map(({ port }) => monitor(admin(port))));
+    const watches = await Promise.all(servers.nodes.map(monitor));
     const redis = cluster({ enableAutoPipelining });
     const tasks = [
       createTask(async () => redis.set('cancelled', 1), { eager: true }),
@@ -99,9 +100,9 @@ test('an unsent command is withdrawn, also while the cluster connects', async ()
     for (const task of tasks) await expect(task).rejects.toSatisfy(isCancelled);
     expect(await kept).toBe('OK');
     await redis.set('kept', 2);
-    await sleep(20);
+    for (const watch of watches) await watch.upToNow();
     expect(watches.flatMap(({ seen }) => seen).filter((line) => line.includes('cancelled'))).toEqual([]);
-    for (const watch of watches) watch.stop();
+    for (const watch of watches) watch[Symbol.dispose]();
   }
 });
 

@@ -7,7 +7,8 @@ import { faultProxy } from '@aiokit/testing/services';
 import { Redis as BaseRedis } from 'ioredis';
 import { describe, expect, inject, test } from 'vitest';
 import { Cluster, Redis, RedisCancelledError } from '../src/index.ts';
-import { monitor, until, useServer } from './support/clients.ts';
+import { until, useServer } from './support/clients.ts';
+import { monitor } from './support/monitor.ts';
 
 const use = useServer();
 
@@ -237,16 +238,13 @@ describe('autopipelining', () => {
   test('several tasks share a pipeline, and each gets its own replies', async () => {
     const redis = use.client({ enableAutoPipelining: true });
     await redis.mset('a', 'A', 'b', 'B', 'c', 'C');
-    const watch = await monitor(use.admin);
     const tasks = ['a', 'b', 'c'].map((key) => createTask(async () => redis.get(key)));
     expect(await Promise.all(tasks)).toEqual(['A', 'B', 'C']);
-    watch.stop();
   });
 
   test('a cancel of one task before the pipeline leaves withdraws its command alone', async () => {
     const redis = use.client({ enableAutoPipelining: true });
     await redis.ping();
-    const watch = await monitor(use.admin);
     for (let round = 0; round < 30; round++) {
       const keys = Array.from({ length: 9 }, (_, i) => `${round}:${i}`);
       const tasks = keys.map((key) => createTask(async () => redis.set(key, key, 'GET' as never), { eager: true }));
@@ -258,7 +256,6 @@ describe('autopipelining', () => {
         expect(await use.admin.exists(keys[i] as string)).toBe(leaving.includes(task) ? 0 : 1);
       }
     }
-    watch.stop();
   });
 
   test('a pipeline of which every command was cancelled sends nothing', async () => {
@@ -278,7 +275,7 @@ describe('after a reconnect', () => {
       await using proxy = await faultProxy(use.server);
       const redis = use.client({ port: proxy.port, retryStrategy: () => 10, enableAutoPipelining });
       await redis.ping();
-      const watch = await monitor(use.admin);
+      using watch = await monitor(use.server);
       proxy.hold({ direction: 'toServer' });
       const sent = [
         createTask(() => redis.incr('cancelled')),
@@ -303,9 +300,8 @@ describe('after a reconnect', () => {
       await proxy.restore();
       expect(await Promise.all([kept, keptQueued])).toEqual([1, 2]);
       expect(await redis.ping()).toBe('PONG');
-      await until(() => watch.seen.includes('ping') || watch.seen.includes('PING'), 'the last command in MONITOR');
+      await watch.upToNow();
       expect(watch.seen.filter((line) => line.includes('cancelled'))).toEqual([]);
-      watch.stop();
       await use.admin.flushall();
     }
   });

@@ -66,11 +66,3 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
-
-/** What the server executes from now on, as `'SET k v'`. */
-export async function monitor(client: Redis): Promise<{ seen: string[]; stop(): void }> {
-  const seen: string[] = [];
-  const monitoring = (await client.monitor()) as Redis;
-  monitoring.on('monitor', (_time: string, args: string[]) => seen.push(args.join(' ')));
-  return { seen, stop: () => monitoring.disconnect() };
-}
