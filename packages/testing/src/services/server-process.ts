@@ -82,13 +82,11 @@ export class ServerProcess implements ControlledProcess {
   /** @throws {ServerStartError} when it ends or is not ready in time; its message ends with the server's log */
   async start(): Promise<void> {
     const child = await this.#spawn();
-    let ended = false;
-    child.once('exit', () => {
-      ended = true;
-    });
     const pid = child.pid as number;
-    const settled = await eventually(async () => ended || (await this.#program.isReady(pid)), { limit: START_LIMIT });
-    if (ended) throw await this.#startError('ended while starting');
+    const settled = await eventually(async () => hasEnded(child) || (await this.#program.isReady(pid)), {
+      limit: START_LIMIT,
+    });
+    if (hasEnded(child)) throw await this.#startError('ended while starting');
     if (!settled) {
       await this.kill();
       throw await this.#startError(`was not ready ${START_LIMIT / 1000} s after its start`);
@@ -183,7 +181,7 @@ export class ServerProcess implements ControlledProcess {
   }
 
   async #exit(child: ChildProcess): Promise<void> {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (hasEnded(child)) return;
     child.ref();
     await once(child, 'exit');
   }
@@ -206,6 +204,11 @@ export class ServerProcess implements ControlledProcess {
     const log = (await this.log().catch(() => '')).trimEnd().split('\n').slice(-20).join('\n');
     return new ServerStartError(`${this.#program.name} (${this.#program.command}) ${what}. Its log ends with:\n${log}`);
   }
+}
+
+/** Asked, not told: on a busy machine it has ended before anybody could listen for that. */
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 /** A server was found but did not come up. */
