@@ -1,9 +1,10 @@
 /**
  * Hold: something on the server that is ours for a time and must be renewed: a lock, or one of a semaphore's slots.
  *
- * Time is judged by our own monotonic clock, counted from before each request: we take it for lost no later than the server
- * does. What a paused process or a partition can do beyond that, a fencing token must catch: give it to the resource, and
- * let the resource refuse a token that is lower than one it has seen.
+ * Time is judged by our own monotonic clock, counted from before each request, and a tenth of the ttl (at most a second) is
+ * left over: we give it up before the server does, also when our clock runs a little slower or our timers are late. What a
+ * paused process can do beyond that, a fencing token must catch: give it to the resource, and let the resource refuse a
+ * token that is lower than one it has seen.
  */
 import {
   createTask,
@@ -32,6 +33,11 @@ export interface Holding {
 
 /** A cleanup that the server does not answer is not waited for longer than this, in ms: the ttl sees to it. */
 const CLEANUP = 2_000;
+
+/** How long before the server forgets what is asked for at `asked` we take it for lost. Both in ms of the loop's clock. */
+export function goodUntil(asked: number, ttl: number): number {
+  return asked + ttl - Math.min(ttl / 10, 1_000);
+}
 
 /** It is ours. Given to the body of `lock(…)`, and by `acquire()`. */
 export class Hold implements AsyncDisposable {
@@ -96,7 +102,7 @@ export class Hold implements AsyncDisposable {
       try {
         const renewed = await timeoutAt(this.goodUntil, () => this.holding.renew(this.owner));
         if (!renewed) return this.lose('the server has forgotten it, or given it to somebody else');
-        this.goodUntil = asked + ttl;
+        this.goodUntil = goodUntil(asked, ttl);
         pause = ttl / 3;
       } catch (error) {
         rethrowCancelled(error);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { getRunningLoop, protect, sleep } from '@aiokit/core';
 import { checkCount, checkFunction, checkMs, checkName } from './check.ts';
 import { LockTimeoutError } from './errors.ts';
-import { Hold, type Holding } from './hold.ts';
+import { goodUntil, Hold, type Holding } from './hold.ts';
 
 export interface LockOptions {
   /** After how many ms without renewal (every third of it) the server forgets it. Default: 10,000. */
@@ -69,8 +69,13 @@ export class DistributedLock {
     for (let tries = 0; ; tries++) {
       const asked = loop.time();
       // To its end, also when cancelled: an answer that nobody hears would leave a lock behind.
-      const token = await protect(() => holding.take(owner), { grace: Math.min(holding.ttl, CLEANUP) });
-      if (token > 0) return new Hold(holding, owner, token, asked + holding.ttl);
+      const grace = Math.min(holding.ttl, CLEANUP);
+      const token = await protect(() => holding.take(owner), { grace });
+      if (token > 0) {
+        const good = goodUntil(asked, holding.ttl);
+        if (loop.time() < good) return new Hold(holding, owner, token, good);
+        await protect(() => holding.giveBack(owner), { grace }); // The answer took as long as the lock lives.
+      }
       const left = until - loop.time();
       if (left <= 0) throw new LockTimeoutError(holding.name, this.wait);
       const pause = Math.min(2 ** Math.min(tries, 6) * (0.5 + Math.random()), Math.max(1, -token), left);
@@ -156,8 +161,11 @@ const TOKEN = `
   redis.call('SET', KEYS[2], string.format('%.0f', token))
   return token`;
 
+/** Ours already: a reply was lost with its connection, and ioredis asks again. */
 const TAKE_LOCK = `
-  if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return -redis.call('PTTL', KEYS[1]) end
+  local owner = redis.call('GET', KEYS[1])
+  if owner and owner ~= ARGV[1] then return -redis.call('PTTL', KEYS[1]) end
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   ${TOKEN}`;
 
 const RENEW_LOCK = `
@@ -179,7 +187,7 @@ const KEEP = `
 const TAKE_SLOT = `
   ${NOW}
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-  if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
+  if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
     return now - tonumber(redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
   end
   redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])

@@ -96,14 +96,14 @@ test('what a dead consumer left behind is taken over; what a slow handler works 
       'slow',
       async ({ fields }) => {
         seen.push(fields.n as string);
-        await sleep(300);
+        await sleep(2_500);
       },
-      { minIdle: 60 },
+      { minIdle: 1_000 },
     ),
   );
   await until(() => seen.length === 3, 'all entries');
   const other = createTask(() =>
-    redis.consume('s', 'g', 'other', ({ fields }) => void seen.push(fields.n as string), { minIdle: 60 }),
+    redis.consume('s', 'g', 'other', ({ fields }) => void seen.push(fields.n as string), { minIdle: 1_000 }),
   );
   await until(async () => (await pending()) === 0, 'all acknowledgements');
   expect(seen.sort()).toEqual(['0', '1', '2']);

@@ -142,7 +142,7 @@ test('a server that hangs: a cancel ends every kind of call in bounded time, and
   const start = performance.now();
   for (const task of tasks) task.cancel();
   for (const task of tasks) await expect(task).rejects.toSatisfy(isCancelled);
-  expect(performance.now() - start).toBeLessThan(2_500);
+  expect(performance.now() - start).toBeLessThan(6_000);
   await use.server.resume();
   redis.disconnect();
   await until(async () => (await use.connections()) <= before - 1, 'the end of all connections');

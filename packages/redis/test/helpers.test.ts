@@ -142,14 +142,15 @@ describe('transaction', () => {
 
   test('a cancel leaves nothing watched, and the connection to the next', async () => {
     const redis = use.client();
+    let isWatching = false;
     const task = createTask(() =>
       redis.transaction(async (tx) => {
         await tx.watch('k');
+        isWatching = true;
         await sleep(60_000);
       }),
     );
-    await until(async () => (await use.connections()) === 2, 'its connection');
-    await sleep(20);
+    await until(() => isWatching, 'the body');
     task.cancel();
     await expect(task).rejects.toSatisfy(isCancelled);
     await use.admin.incr('k');
@@ -194,9 +195,11 @@ describe('views', () => {
         },
         handler: () => bound.consume('s', 'g', 'c', () => {}),
       };
-      const loop = loops[begin]();
-      setTimeout(() => controller.abort(new Error('enough')), 30);
-      await expect(loop).rejects.toThrow('enough');
+      const ended = expect(loops[begin]()).rejects.toThrow('enough');
+      if (begin === 'listen') await until(async () => (await use.subscribed('a')) === 1, 'the subscription');
+      else await use.untilBlocked(1);
+      controller.abort(new Error('enough'));
+      await ended;
     }
     expect(await use.blocked()).toBe(0);
     expect(await Array.fromAsync(redis.with({ signal: new AbortController().signal }).scanIterator())).toEqual(['s']);

@@ -92,10 +92,12 @@ test('a full buffer drops the oldest, or the newest, or ends the loop, as was as
   const oldest = redis.listen('a', { buffer: 2 });
   const newest = redis.listen('a', { buffer: 2, overflow: 'drop-newest' });
   const strict = redis.listen('a', { buffer: 2, overflow: 'error' });
+  const witness = redis.listen('a'); // The last to be given a message.
   await Promise.all([oldest, newest, strict].map((each) => each.ready()));
+  await witness.ready();
   for (const message of ['1', '2', '3', '4', '5']) await use.admin.publish('a', message);
   await use.admin.publish('a', 'end');
-  await sleep(20);
+  for await (const { message } of witness) if (message === 'end') break;
   const read = async (items: AsyncIterable<Message | Gap>, count: number) => {
     const seen: unknown[] = [];
     for await (const { gap, dropped, message } of items as AsyncIterable<Gap>) {

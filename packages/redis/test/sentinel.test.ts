@@ -19,7 +19,7 @@ test('through a failover: commands go on, a cancelled blocking command says mayb
   redis.on('error', () => {});
   try {
     await until(async () => (await redis.info('replication')).includes('state=online'), 'the replica');
-    const before = await redis.lock('l', { ttl: 500, replicas: 1 }, ({ token }) => token);
+    const before = await redis.lock('l', { ttl: 6_000, replicas: 1 }, ({ token }) => token);
     const kept = createTask(() => redis.blpop('kept', 0));
     const cancelled = createTask(() => redis.blpop('cancelled', 0));
     await until(async () => /blocked_clients:2/.test(await redis.info('clients')), 'the blocked commands');
@@ -27,6 +27,7 @@ test('through a failover: commands go on, a cancelled blocking command says mayb
     cancelled.cancel();
     await expect(cancelled).rejects.toSatisfy(isCancelled);
     const promoted = new Redis({ host: group.replica.host, port: group.replica.port });
+    promoted.on('error', () => {});
     try {
       await until(async () => ((await promoted.role()) as [string])[0] === 'master', 'the new master');
       await until(
@@ -35,8 +36,8 @@ test('through a failover: commands go on, a cancelled blocking command says mayb
       );
       expect(await createTask(() => redis.rpush('kept', 'x'))).toBe(1);
       expect(await kept).toEqual(['kept', 'x']);
-      expect(await redis.lock('l', { ttl: 500 }, ({ token }) => token)).toBeGreaterThan(before);
-      await expect(redis.lock('l', { ttl: 100, replicas: 1 }, () => {})).rejects.toThrow(
+      expect(await redis.lock('l', { ttl: 6_000 }, ({ token }) => token)).toBeGreaterThan(before);
+      await expect(redis.lock('l', { ttl: 600, replicas: 1 }, () => {})).rejects.toThrow(
         'reached only 0 of the 1 replicas',
       );
     } finally {

@@ -44,7 +44,8 @@ for (const [name, operation] of Object.entries(OPERATIONS)) {
     await redis.ping();
     const listeners = redis.eventNames().map((event) => [event, redis.listenerCount(event)]);
     let cancelled = 0;
-    for (let turns = 0, ended = 0; ended < 3; turns++) {
+    // Turn by turn at first, then in wider steps: on a busy machine an operation takes thousands.
+    for (let turns = 0, ended = 0; ended < 3; turns += Math.max(1, turns >> 5)) {
       const task: Task<unknown> = createTask(async () => await operation(redis));
       for (let i = 0; i < turns && !task.done(); i++) await new Promise((resolve) => setImmediate(resolve));
       if (task.done()) ended++;
@@ -54,7 +55,6 @@ for (const [name, operation] of Object.entries(OPERATIONS)) {
         cancelled++;
       });
       expect(await redis.echo(`${turns}`)).toBe(`${turns}`);
-      if (turns > 3_000) break;
     }
     expect(cancelled).toBeGreaterThan(0);
     await until(async () => (await use.blocked()) === 0, 'no blocked connection');

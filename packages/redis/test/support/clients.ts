@@ -45,6 +45,11 @@ class Fixture {
     await until(async () => (await this.blocked()) === count, `${count} blocked connections`);
   }
 
+  /** How many connections are subscribed to the channel. */
+  async subscribed(channel: string): Promise<number> {
+    return Number(((await this.admin.pubsub('NUMSUB', channel)) as [string, number])[1]);
+  }
+
   /** How many connections the server has, besides the one that asks. */
   async connections(): Promise<number> {
     return ((await this.admin.client('LIST')) as string).trim().split('\n').length - 1;
