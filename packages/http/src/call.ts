@@ -32,7 +32,7 @@ import { type PreparedRequest, withoutCredentials } from './request.ts';
 import { ClientResponse, type Redirection } from './response.ts';
 import { backoff, type RetryBudget, type RetryPolicy, retryAfter } from './retry.ts';
 import type { StandardSchema } from './schema.ts';
-import { type RequestTrace, redirectChannel, requestChannel, retryChannel } from './tracing.ts';
+import { isTraced, type RequestTrace, redirectChannel, requestChannel, retryChannel } from './tracing.ts';
 
 /** What a call needs of its session. */
 export interface CallHost {
@@ -100,7 +100,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
     host.budget.deposit();
     const { total } = request.timeouts;
     if (total !== null) this.totalTimer = this.clock.setTimer(this.started + total, () => this.expire('total', total));
-    if (requestChannel.hasSubscribers) this.trace();
+    if (isTraced()) this.trace();
     else this.send();
   }
 

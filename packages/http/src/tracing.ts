@@ -23,3 +23,7 @@ export interface RequestTrace {
 export const requestChannel = tracingChannel<unknown, RequestTrace>('aiokit:http:request');
 export const redirectChannel = channel('aiokit:http:redirect');
 export const retryChannel = channel('aiokit:http:retry');
+
+export function isTraced(): boolean {
+  return requestChannel.hasSubscribers || redirectChannel.hasSubscribers || retryChannel.hasSubscribers;
+}

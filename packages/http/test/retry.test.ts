@@ -1,6 +1,8 @@
-import { CancelledError, createTask, type Task, timeout } from '@aiokit/core';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { CancelledError, createTask, Future, type Task, timeout } from '@aiokit/core';
 import { ClientConnectionError, ClientSession } from '@aiokit/http';
 import { expect, test } from 'vitest';
+import { eventually } from './support/eventually.ts';
 import { type Echoed, echo, httpServer } from './support/http-server.ts';
 
 /** Fails `times` times with the status (0 cuts the connection), then echoes. */
@@ -41,13 +43,15 @@ test('what is not idempotent, or a stream, or a cancel, is not tried again', asy
   }
   expect((await session.put('/', { body: source() })).status).toBe(503);
   expect(server.seen).toHaveLength(2);
+  const retrying = new Future<void>();
+  const told = () => retrying.setResult();
+  subscribe('aiokit:http:retry', told);
   const task = createTask(() => session.get('/', { retry: { limit: 5, delay: 60_000 } })) as Task<unknown>;
-  await server.nextRequest();
-  await server.seen.at(-1)!.closed;
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await retrying;
+  unsubscribe('aiokit:http:retry', told);
   task.cancel();
   await expect(task).rejects.toBeInstanceOf(CancelledError);
-  expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
 });
 
 test('Retry-After is obeyed, in seconds or as a date, unless it is too long', async () => {
@@ -62,9 +66,11 @@ test('Retry-After is obeyed, in seconds or as a date, unless it is too long', as
 
 test('no retry goes past a deadline', async () => {
   await using server = await failing(99, 503);
-  await using session = new ClientSession({ baseUrl: server.url, retry: { limit: 9, delay: 400, jitter: false } });
-  expect((await timeout(300, () => session.get('/'))).status).toBe(503);
-  expect((await session.get('/', { timeout: 300 })).status).toBe(503);
+  const retry = { limit: 9, delay: 20_000, jitter: false };
+  await using session = new ClientSession({ baseUrl: server.url, retry });
+  // What would come too late is not even waited for.
+  expect((await timeout(15_000, () => session.get('/'))).status).toBe(503);
+  expect((await session.get('/', { timeout: 15_000 })).status).toBe(503);
   expect(server.seen).toHaveLength(2);
 });
 

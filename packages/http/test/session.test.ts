@@ -1,4 +1,5 @@
-import { CancelledError, createTask, InvalidStateError, type Task, TimeoutError } from '@aiokit/core';
+import type { RequestListener } from 'node:http';
+import { CancelledError, createTask, Future, InvalidStateError, type Task, TimeoutError } from '@aiokit/core';
 import { ClientConnectionError, ClientResponseError, ClientSession, ClientTimeoutError } from '@aiokit/http';
 import { expect, test } from 'vitest';
 import { type Echoed, echo, httpServer, rejection } from './support/http-server.ts';
@@ -57,27 +58,41 @@ test('a status is no error unless raiseForStatus asks for it', async () => {
   expect(() => response.raiseForStatus()).toThrow(ClientResponseError);
 });
 
+const half: RequestListener = (_, response) => void response.write('half');
+
+/** Each says when its wait has begun. */
 test.each([
-  ['while waiting for the answer', hang, (session: ClientSession) => session.get('/')],
+  [
+    'while waiting for the answer',
+    hang,
+    async (session: ClientSession, seen: Promise<unknown>, begun: () => void) => {
+      seen.then(begun);
+      await session.get('/');
+    },
+  ],
   [
     'while the body is read',
-    (_: unknown, response: { write(s: string): void }) => response.write('half'),
-    (session: ClientSession) => session.get('/').text(),
+    half,
+    async (session: ClientSession, _: Promise<unknown>, begun: () => void) => {
+      const text = (await session.get('/')).text();
+      begun();
+      await text;
+    },
   ],
   [
     'while the body is read in pieces',
-    (_: unknown, response: { write(s: string): void }) => response.write('half'),
-    async (session: ClientSession) => {
-      for await (const _ of (await session.get('/')).body);
+    half,
+    async (session: ClientSession, _: Promise<unknown>, begun: () => void) => {
+      for await (const _ of (await session.get('/')).body) begun();
     },
   ],
 ] as const)('a cancel %s destroys the connection and leaves nothing behind', async (_, listener, body) => {
-  await using server = await httpServer(listener as never);
+  await using server = await httpServer(listener);
   await using session = new ClientSession({ baseUrl: server.url });
-  const arrived = server.nextRequest();
-  const task = createTask(() => body(session)) as Task<unknown>;
-  await arrived;
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  const waiting = new Future<void>();
+  const task = createTask(() => body(session, server.nextRequest(), () => waiting.setResult())) as Task<unknown>;
+  await waiting;
+  await new Promise(setImmediate);
   task.cancel();
   await expect(task).rejects.toBeInstanceOf(CancelledError);
   expect(await server.seen[0]!.closed).toBe(false);
@@ -89,14 +104,20 @@ test('each timeout names its phase, the URL and the time that has passed', async
     if (request.url === '/body') response.write('half');
   });
   await using session = new ClientSession({ baseUrl: server.url, limit: 1 });
+  // Blocked time delays both timers alike: their order tells how exact the first one is, on a loaded machine, too.
+  let isLate = false;
+  const later = setTimeout(() => {
+    isLate = true;
+  }, 140);
   const total = await rejection<ClientTimeoutError>(session.get('/hang', { timeout: 40 }));
+  clearTimeout(later);
+  expect(isLate).toBe(false);
   expect(total).toBeInstanceOf(ClientTimeoutError);
   expect(total).toBeInstanceOf(TimeoutError);
   expect(total).toMatchObject({ phase: 'total', url: `${server.url}/hang`, code: 'ETIMEDOUT' });
   expect(total.elapsed).toBeGreaterThanOrEqual(39);
-  expect(total.elapsed).toBeLessThan(200);
   await expect(session.get('/body', { timeout: { sockRead: 40 } }).text()).rejects.toMatchObject({ phase: 'sockRead' });
-  const holding = session.get('/hang', { timeout: 1_000 });
+  const holding = session.get('/hang', { timeout: null });
   holding.catch(() => {});
   await expect(session.get('/', { timeout: { connect: 30 } })).rejects.toMatchObject({ phase: 'connect' });
   expect(session.statistics()).toEqual({ active: 1, waiting: 0 });

@@ -5,6 +5,18 @@ export function eventually<T>(assertion: () => T | Promise<T>): Promise<T> {
   return vi.waitFor(assertion, { timeout: 15_000, interval: 10 });
 }
 
+/** Within how many turns of the event loop the promise is settled: what "at once" means on a machine of any speed. */
+export async function turnsUntil(promise: PromiseLike<unknown>): Promise<number> {
+  let settled = false;
+  const settle = () => {
+    settled = true;
+  };
+  promise.then(settle, settle);
+  let turns = 0;
+  for (; !settled; turns++) await new Promise(setImmediate);
+  return turns;
+}
+
 /** Waits until a count has stopped growing, and is not 0. */
 export async function settled(count: () => number): Promise<void> {
   const stands = async () => {
