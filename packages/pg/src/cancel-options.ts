@@ -9,10 +9,12 @@ export interface CancelOptions {
    */
   cancel?: 'server' | 'close' | 'ignore' | undefined;
   /**
-   * What becomes of a connection whose statement ended by itself after the CancelRequest had been sent.
+   * What becomes of a connection whose CancelRequest may still be on its way: the statement ended by itself, or a proxy stands
+   * between here and the server.
    *
-   * - `'destroy'` (default): its holder may go on, but it does not go back to the pool. A proxy may deliver the request late.
-   * - `'trust'`: it is used again. Safe if nothing stands between here and the server.
+   * - `'destroy'` (default): its holder may go on, but it does not go back to the pool.
+   * - `'trust'`: it is used again. Safe if nothing stands between here and the server, or only what closes the connection of a
+   *   CancelRequest when the server does.
    */
   afterCancel?: 'destroy' | 'trust' | undefined;
   /** How long, in ms, the server has to stop a statement before its connection is destroyed. Default: 5000. */

@@ -14,8 +14,8 @@ export interface CancelRequestHandlers {
   /** Asked right before the bytes are written. False: the request is not sent. */
   mayWrite(): boolean;
   written(): void;
-  /** The second connection is closed, or never came to be. */
-  closed(): void;
+  /** The second connection is closed, or never came to be. `byError`: it broke, and the close is not the server's. */
+  closed(byError: boolean): void;
 }
 
 /** Whether there is somebody to send it to, and a key to send. Some proxies give out none. */
@@ -38,8 +38,12 @@ export function requestCancel(client: Client, handlers: CancelRequestHandlers): 
     else if (client.sslNegotiation !== 'direct') side.requestSsl();
   });
   side.on('sslconnect', () => secure(side, send));
-  side.on('error', () => side.stream.destroy());
-  side.once('end', handlers.closed);
+  let broke = false;
+  side.on('error', () => {
+    broke = true;
+    side.stream.destroy();
+  });
+  side.once('end', () => handlers.closed(broke));
   if ('path' in address) side.connect(address.path);
   else side.connect(address.port, address.host);
   return () => void side.stream.destroy();

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { ConnectCall, StatementCall } from './bridge.ts';
 import { type CancelOptions, cancelOptions, type ResolvedCancelOptions } from './cancel-options.ts';
 import { Cancellation } from './cancellation.ts';
+import { askWhetherDirect } from './direct.ts';
 import type { Lease, Source } from './lease.ts';
 import { type BackendMessage, type Callback, PgClient, PgQuery, type QueuedQuery } from './pg-internals.ts';
 import { type Queries, queries } from './queries.ts';
@@ -31,12 +32,15 @@ export class Client extends PgClient implements Source {
   /** @internal */ readonly _cancelOptions: ResolvedCancelOptions;
   /** @internal When the running statement was written, on `performance.now()`. */ _activeSince = 0;
   /** @internal Must not be used by anybody else: see `afterCancel`. */ _tainted = false;
+  /** @internal Must not be used by anybody else unless it leads straight to the server. */ _needsProof = false;
   /** @internal Told of every verdict. */ _onVerdict: ((verdict: Verdict) => void) | null = null;
   /** @internal A time limit of the server may end a statement with the code of a cancel. */ _mayTimeOut: boolean;
   private cancellation: Cancellation | null = null;
   /** Statements that are not written yet because a cancel is pending that their `await` is about to meet. */
   private holds = 0;
-  private settledCallbacks: (() => void)[] | null = null;
+  private readonly settledCallbacks: (() => void)[] = [];
+  private isDirect: boolean | null = null;
+  private isAsking = false;
 
   constructor(config?: string | pg.ClientConfig) {
     super(config);
@@ -160,17 +164,32 @@ export class Client extends PgClient implements Source {
   /** @internal */
   _cancellationEnded(verdict: Verdict, afterCancel: ResolvedCancelOptions['afterCancel'], duration: number): void {
     this.cancellation = null;
-    if (verdict === 'tainted' && afterCancel === 'destroy') this._tainted = true;
+    if (afterCancel === 'destroy') {
+      if (verdict === 'tainted') this._tainted = true;
+      if (verdict === 'consumed') this._needsProof = this.isDirect !== true;
+    }
     this.tell(verdict, duration);
     this.checkSettled();
     this._pulseQueryQueue();
   }
 
+  /** @internal Finds out whether nothing is left of the cancels on this connection. If that cannot be known, it is tainted. */
+  _prove(done: () => void): void {
+    this.isAsking = true;
+    askWhetherDirect(this, (isDirect) => {
+      this.isAsking = false;
+      this.isDirect = isDirect;
+      this._needsProof = false;
+      if (!isDirect) this._tainted = true;
+      this.settledCallbacks.unshift(done); // Whoever waits already may count on this having been done.
+      this.checkSettled();
+    });
+  }
+
   /** @internal Calls back when the connection's state is known: no cancel is under way, no ReadyForQuery is missing. */
   _whenSettled(callback: () => void): void {
-    if (this._isSettled()) return callback();
-    this.settledCallbacks ??= [];
-    this.settledCallbacks.push(callback);
+    if (this._isSettled()) callback();
+    else this.settledCallbacks.push(callback);
   }
 
   /** @internal Calls back when no cancel is under way. */
@@ -182,7 +201,7 @@ export class Client extends PgClient implements Source {
   /** @internal */
   _isSettled(): boolean {
     if (this._ended) return true;
-    return this.cancellation === null && (this.readyForQuery === true || Boolean(this._activeQuery));
+    return this.cancellation === null && !this.isAsking && (this.readyForQuery === true || Boolean(this._activeQuery));
   }
 
   /** @internal Closes the connection without a word, and without an 'error' event: it is on purpose. */
@@ -214,10 +233,7 @@ export class Client extends PgClient implements Source {
   }
 
   private checkSettled(): void {
-    const callbacks = this.settledCallbacks;
-    if (callbacks === null || !this._isSettled()) return;
-    this.settledCallbacks = null;
-    for (const callback of callbacks) callback();
+    while (this.settledCallbacks.length > 0 && this._isSettled()) this.settledCallbacks.shift()?.();
   }
 
   private tell(verdict: Verdict, duration: number): void {

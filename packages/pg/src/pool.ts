@@ -220,15 +220,16 @@ export class Pool extends PgPool implements Source {
   /** @internal */
   override _release(client: pg.PoolClient, idleListener: (error: Error) => void, error?: Error | boolean): void {
     if (error || !(client instanceof Client)) return super._release(client, idleListener, error);
-    if (client._isSettled()) return this.takeBack(client, idleListener);
+    if (client._isSettled() && !needsProof(client)) return this.takeBack(client, idleListener);
     // What the connection's state is will be known soon: decided then. Until then nobody else may have it.
     const bound = setTimeout(() => client._destroy(), client._cancelOptions.cancelGrace).unref();
     client.on('error', ignore);
-    client._whenSettled(() => {
+    const takeBack = () => {
       clearTimeout(bound);
       client.removeListener('error', ignore);
       this.takeBack(client, idleListener);
-    });
+    };
+    client._whenSettled(() => (needsProof(client) ? client._prove(takeBack) : takeBack()));
   }
 
   private readonly countVerdict = (verdict: Verdict): void => {
@@ -236,11 +237,9 @@ export class Pool extends PgPool implements Source {
   };
 
   private takeBack(client: pg.PoolClient & Client, idleListener: (error: Error) => void): void {
-    const status = client.getTransactionStatus();
-    const isAlive = client._queryable && !client._ending;
-    const isInTransaction = isAlive && (status === 'T' || status === 'E');
-    if (isInTransaction) this.leftInTransaction++;
-    super._release(client, idleListener, isInTransaction || client._tainted ? true : undefined);
+    const isLeft = isAlive(client) && isInTransaction(client);
+    if (isLeft) this.leftInTransaction++;
+    super._release(client, idleListener, isLeft || client._tainted ? true : undefined);
   }
 
   private skipThoseWhoLeft(): void {
@@ -263,6 +262,20 @@ const pgQuery = PgPool.prototype.query as (this: Pool, ...args: unknown[]) => un
 /** Not a cursor or a stream, and not one of the mistakes that pg has messages for. */
 function isPlainQuery(config: unknown): boolean {
   return typeof config === 'string' || (typeof config === 'object' && config !== null && !('submit' in config));
+}
+
+/** Whether it is worth to ask the server about it. */
+function needsProof(client: Client): boolean {
+  return client._needsProof && !client._tainted && isAlive(client) && !isInTransaction(client);
+}
+
+function isAlive(client: Client): boolean {
+  return client._queryable && !client._ending;
+}
+
+function isInTransaction(client: Client): boolean {
+  const status = client.getTransactionStatus();
+  return status === 'T' || status === 'E';
 }
 
 function ignore(): void {}

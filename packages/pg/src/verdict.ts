@@ -3,7 +3,7 @@ import { channel } from 'node:diagnostics_channel';
 
 /**
  * - `clean`: no CancelRequest was sent; the connection is as it was.
- * - `consumed`: the statement was stopped by it; the connection is as good as new.
+ * - `consumed`: the statement was stopped by it; the connection is as good as new if it leads straight to the server.
  * - `tainted`: it was sent, and the statement ended by itself: the request may still be on its way (behind a proxy).
  * - `dead`: the connection was destroyed: no answer within `cancelGrace`, no key to cancel with, or `cancel: 'close'`.
  */

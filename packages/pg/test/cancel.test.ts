@@ -186,6 +186,60 @@ describe('a cancel through a proxy', () => {
     }
   });
 
+  // Up to PostgreSQL 17 a request is two signals. Here pg_cancel_backend() is the second, as late as can be.
+  test('that closes first: a second signal of the same request hits nobody', async () => {
+    await using proxy = await faultProxy(db.server, { onCancelRequest: 'close-first' });
+    const pool = new Pool({ connectionString: proxy.url(db.url), max: 1 });
+    await run(async () => {
+      const pid = await pool.fetchVal<number>('select pg_backend_pid()');
+      const task = createTask(() => pool.query('select pg_sleep(60)'));
+      await untilRunning(db.url, 'pg_sleep');
+      task.cancel();
+      await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
+      expect(pool.statistics()).toMatchObject({ total: 0, cancels: { consumed: 1 } });
+      const neighbour = createTask(() => pool.query('select pg_sleep(0.2), 7 as n'));
+      await untilRunning(db.url, 'pg_sleep');
+      await ask(db.url, 'select pg_cancel_backend($1)', [pid]);
+      expect((await neighbour).rows).toMatchObject([{ n: 7 }]);
+    });
+    await pool.end();
+  });
+
+  test("that is trusted (afterCancel: 'trust') costs no connection", async () => {
+    await using proxy = await faultProxy(db.server);
+    const pool = new Pool({ connectionString: proxy.url(db.url), max: 1, afterCancel: 'trust' });
+    await run(async () => {
+      const pid = await pool.fetchVal('select pg_backend_pid()');
+      const task = createTask(() => pool.query('select pg_sleep(60)'));
+      await untilRunning(db.url, 'pg_sleep');
+      task.cancel();
+      await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
+      expect(await pool.fetchVal('select pg_backend_pid()')).toBe(pid);
+    });
+    await pool.end();
+  });
+
+  test('whose answer to where it leads does not come destroys the connection within cancelGrace', async () => {
+    await using proxy = await faultProxy(db.server);
+    const pool = new Pool({ connectionString: proxy.url(db.url), max: 1, cancelGrace: 300 });
+    await run(async () => {
+      const task = createTask(() => pool.query('select pg_sleep(60)'));
+      await untilRunning(db.url, 'pg_sleep');
+      const verdicts = channel(CANCEL_CHANNEL);
+      const hold = () => {
+        verdicts.unsubscribe(hold);
+        proxy.hold({ direction: 'toServer' });
+      };
+      verdicts.subscribe(hold);
+      task.cancel();
+      await expect(timeout(4000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
+      expect(pool.statistics()).toMatchObject({ total: 0, waiting: 0, cancels: { consumed: 1 } });
+      await proxy.restore();
+      expect(await pool.fetchVal('select 1')).toBe(1);
+    });
+    await pool.end();
+  });
+
   test('without key data closes the connection', async () => {
     class Keyless extends Client {
       constructor(config?: pg.ClientConfig) {
@@ -219,6 +273,44 @@ describe('a cancel on a client', () => {
       expect(await client.fetch('select * from unsent')).toEqual([]);
     });
     await client.end();
+  });
+
+  test('is sent again while the server shows no effect, and costs no connection for that', async () => {
+    const pool = new Pool({ connectionString: db.url, max: 1 });
+    await run(async () => {
+      const pid = (await pool.fetchVal<number>('select pg_backend_pid()')) as number;
+      const task = createTask(() => pool.query('select pg_sleep(60)'));
+      await untilRunning(db.url, 'pg_sleep');
+      let requests = 0;
+      const count = () => void requests++;
+      process.kill(pid, 'SIGSTOP'); // as slow as a server can be
+      channel('net.client.socket').subscribe(count);
+      try {
+        task.cancel();
+        await eventually(() => requests > 2);
+      } finally {
+        channel('net.client.socket').unsubscribe(count);
+        process.kill(pid, 'SIGCONT');
+      }
+      await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
+      expect(pool.statistics()).toMatchObject({ total: 1, idle: 1, cancels: { consumed: 1 } });
+      expect(await pool.fetchVal('select pg_backend_pid()')).toBe(pid);
+    });
+    await pool.end();
+  });
+
+  test('in a transaction keeps the connection, when the transaction has been rolled back', async () => {
+    const pool = new Pool({ connectionString: db.url, max: 1 });
+    await run(async () => {
+      const pid = await pool.fetchVal('select pg_backend_pid()');
+      const task = createTask(() => pool.transaction((tx) => tx.query('select pg_sleep(60)')));
+      await untilRunning(db.url, 'pg_sleep');
+      task.cancel();
+      await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
+      expect(pool.statistics()).toMatchObject({ total: 1, idle: 1, cancels: { consumed: 1 } });
+      expect(await pool.fetchVal('select pg_backend_pid()')).toBe(pid);
+    });
+    await pool.end();
   });
 
   test('lets transaction control pass, even queued', async () => {
