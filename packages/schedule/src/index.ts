@@ -31,10 +31,11 @@ export {
 } from './default-scheduler.ts';
 export { IntervalError, ScheduleError, ScheduleValueError } from './errors.ts';
 export type { Backend } from './fleet/engine.ts';
-export { Job, type JobArgs, type Tag, type Unit, type Weekday } from './job.ts';
+export { Job, type JobArgs, type Tag } from './job.ts';
 export type { JobContext } from './job-context.ts';
 export type { JobOptions, Misfire, Overlap, RetryOptions } from './job-options.ts';
 export type { JobStatus } from './job-status.ts';
+export type { Unit, Weekday } from './job-units.ts';
 export type { Outcome } from './run.ts';
 export { Scheduler, type SchedulerOptions, type StopOptions, type StopReport } from './scheduler.ts';
 export { statusPage } from './status-page.ts';

@@ -72,7 +72,8 @@ export class JobRunner {
   /** Runs it in the current task, beside whatever else of it goes on. */
   async runNow(now: number): Promise<unknown> {
     if (this.isOver(now)) return CancelJob;
-    return await this.outOfTurn(now, (run) => this.track(run));
+    const value = await this.outOfTurn(now, (run) => this.track(run));
+    return this.next === null && this.job.deadline !== null ? CancelJob : value;
   }
 
   /** As {@link runNow}; a failure is reported, and `CancelJob` obeyed. */
@@ -125,11 +126,15 @@ export class JobRunner {
     return this.job.deadline !== null && now > this.job.deadline;
   }
 
-  private outOfTurn<R>(now: number, body: (run: Run) => Promise<R>): Promise<R> {
+  private async outOfTurn<R>(now: number, body: (run: Run) => Promise<R>): Promise<R> {
     const run = new Run(this.job, { scheduledFor: now, missedCount: this.missed });
     this.missed = 0;
     if (this.next !== null && this.next <= now) this.plan(now, true);
-    return this.inCurrentTask(run, body);
+    try {
+      return await this.inCurrentTask(run, body);
+    } finally {
+      this.job._planAnew();
+    }
   }
 
   private async inCurrentTask<R>(run: Run, body: (run: Run) => Promise<R>): Promise<R> {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { getRunningLoop } from '@aiokit/core';
 import { checkFunction, checkMs, shown } from './check.ts';
 import { IntervalError, ScheduleError, ScheduleValueError } from './errors.ts';
@@ -5,20 +6,18 @@ import type { JobContext } from './job-context.ts';
 import { type JobOptions, type Policy, policyOf } from './job-options.ts';
 import { JobRunner } from './job-runner.ts';
 import type { JobStatus } from './job-status.ts';
-import { type Plan, planOf, type Trigger, UNIT_MS } from './plan.ts';
+import { ruleOf, textOf } from './job-text.ts';
+import { JobUnits } from './job-units.ts';
+import { type Plan, planOf, type Trigger } from './plan.ts';
 import type { Scheduler } from './scheduler.ts';
+import { UNIT_MS } from './simple-plans.ts';
 import { type AtTime, parseAtTime } from './time/at-time.ts';
 import { type InstantInput, toInstant } from './time/instant.ts';
 import { parseUntil, type UntilInput } from './time/until.ts';
 import { Zone } from './time/zone.ts';
 
-export type Unit = 'seconds' | 'minutes' | 'hours' | 'days' | 'weeks';
-
 /** What jobs are grouped by: a name, the id of a chat. */
 export type Tag = string | number | bigint | boolean | symbol;
-
-const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
-export type Weekday = (typeof WEEKDAYS)[number];
 
 /** What a job's function is called with. Conditional, so that the types come from the arguments, not from the function. */
 export type JobArgs<A> = A extends unknown[] ? [...A, JobContext] : never;
@@ -36,13 +35,9 @@ export type JobArgs<A> = A extends unknown[] ? [...A, JobContext] : never;
  *
  * @see https://schedule.readthedocs.io/en/stable/reference.html#schedule.Job
  */
-export class Job {
-  /** How many units lie between two runs. */
-  readonly interval: number;
+export class Job extends JobUnits {
   /** The upper end of `to()`. */
   latest: number | null = null;
-  unit: Unit | null = null;
-  startDay: Weekday | null = null;
   /** What was given to `at()`. */
   atTime: string | null = null;
   atTimeZone: string | null = null;
@@ -57,66 +52,15 @@ export class Job {
   /** @internal */ call: ((context: JobContext) => unknown) | null = null;
   private readonly scheduler: Scheduler;
   private readonly trigger: Trigger;
-  private functionName = '';
+  /** @internal */ functionName = '';
+  /** @internal */ args: readonly unknown[] = [];
 
   /** @internal Users begin with `every()` and its like. */
   constructor(scheduler: Scheduler, trigger: Trigger, interval: number, options: JobOptions) {
+    super(interval);
     this.scheduler = scheduler;
     this.trigger = trigger;
-    this.interval = interval;
     this.options = options;
-  }
-
-  get second(): this {
-    return this.singular('second', 'seconds');
-  }
-  get seconds(): this {
-    return this.per('seconds');
-  }
-  get minute(): this {
-    return this.singular('minute', 'minutes');
-  }
-  get minutes(): this {
-    return this.per('minutes');
-  }
-  get hour(): this {
-    return this.singular('hour', 'hours');
-  }
-  get hours(): this {
-    return this.per('hours');
-  }
-  get day(): this {
-    return this.singular('day', 'days');
-  }
-  get days(): this {
-    return this.per('days');
-  }
-  get week(): this {
-    return this.singular('week', 'weeks');
-  }
-  get weeks(): this {
-    return this.per('weeks');
-  }
-  get monday(): this {
-    return this.on('monday');
-  }
-  get tuesday(): this {
-    return this.on('tuesday');
-  }
-  get wednesday(): this {
-    return this.on('wednesday');
-  }
-  get thursday(): this {
-    return this.on('thursday');
-  }
-  get friday(): this {
-    return this.on('friday');
-  }
-  get saturday(): this {
-    return this.on('saturday');
-  }
-  get sunday(): this {
-    return this.on('sunday');
   }
 
   /**
@@ -139,6 +83,11 @@ export class Job {
       const given = this.options.timeZone;
       if (given !== undefined && given !== timeZone) {
         throw new ScheduleValueError(`at(…, '${timeZone}') and timeZone: '${given}' contradict each other`);
+      }
+      if (typeof timeZone !== 'string') {
+        throw new ScheduleValueError(
+          `timeZone of at() must be the name of a time zone, such as 'Europe/Berlin', got ${shown(timeZone)}`,
+        );
       }
       this.atTimeZone = Zone.of(timeZone, 'timeZone of at()').id;
     }
@@ -208,20 +157,10 @@ export class Job {
       );
     }
     this.functionName = fn.name;
+    this.args = args;
     const { defaults, isFleet } = this.scheduler;
     this.policy = policyOf(this.options, defaults, isFleet);
-    const zone = () => this.zone;
-    this.plan = planOf(this, this.trigger, {
-      now: this.now(),
-      // The machine's own takes a while to ask for, and most jobs need none.
-      get zone() {
-        return zone();
-      },
-      hasOwnZone: (this.atTimeZone ?? this.options.timeZone ?? defaults.timeZone) !== undefined,
-      own: this.options,
-      policy: this.policy,
-      isFleet,
-    });
+    this.plan = this.makePlan();
     this.call = (context) => fn(...([...args, context] as JobArgs<A>));
     this.runner.moveTo(this.plan.first);
     if (this.runner.next !== null || isFleet) this.scheduler._add(this);
@@ -280,9 +219,10 @@ export class Job {
   }
 
   /**
-   * Runs it now, whatever the time is, in the current task. The schedule goes on as it was.
+   * Runs it now, whatever the time is, in the current task. Its next run is then an interval from the end of this one, as
+   * `do()` would have it; at the times that `at()` and cron name it runs as before. On a fleet the schedule goes on as it was.
    *
-   * @returns what the function returns.
+   * @returns what the function returns; `CancelJob` if `until()` leaves no time for a run, now or after this one.
    * @throws what it throws, when no retry is left.
    */
   run(): Promise<unknown> {
@@ -305,26 +245,19 @@ export class Job {
     return this.runner.describe();
   }
 
-  toString(): string {
-    const call = this.functionName === '' && this.options.name === undefined ? 'a function' : `${this.name}()`;
-    return `${this.rule()} do ${call}`;
-  }
-
   /** When it runs, in words. */
   rule(): string {
-    const { trigger, interval, latest, unit, startDay, atTime } = this;
-    if (trigger.kind === 'cron') return `Cron ${trigger.text} (${this.zone.id})`;
-    if (trigger.kind === 'once') return `Once at ${new Date(trigger.at).toISOString()}`;
-    if (trigger.kind === 'interval') return `Every ${trigger.ms} ms`;
-    const count = latest === null ? `${interval}` : `${interval} to ${latest}`;
-    const step = startDay ?? (count === '1' ? (unit ?? '?').replace(/s$/, '') : `${count} ${unit ?? '?'}`);
-    const at = atTime === null ? '' : ` at ${atTime}`;
-    return `Every ${step}${at}${unit === 'days' || unit === 'weeks' ? ` (${this.zone.id})` : ''}`;
+    return ruleOf(this, this.trigger, this.zone);
   }
 
-  /** @internal 0 for Monday; `null` if there is no weekday. */
-  get weekday(): number | null {
-    return this.startDay === null ? null : WEEKDAYS.indexOf(this.startDay);
+  /** As Python's: `Every 1 day at 10:30:00 do job('a') (last run: [never], next run: 2026-01-01 10:30:00)`, in local time. */
+  override toString(): string {
+    return textOf(this, this.trigger);
+  }
+
+  /** What `console.log` shows. */
+  [inspect.custom](): string {
+    return this.toString();
   }
 
   /** @internal */
@@ -337,38 +270,46 @@ export class Job {
     return this.scheduler;
   }
 
+  /** @internal It has run out of turn: intervals begin anew, as `do()` begins them. Times of a calendar stay what they are. */
+  _planAnew(): void {
+    const isInterval = this.trigger.kind === 'every' || this.trigger.kind === 'interval';
+    if (!isInterval || this.scheduler.isFleet) return;
+    this.plan = this.makePlan();
+    this.runner.moveTo(this.plan.first);
+    if (this.runner.next === null) this.scheduler.cancelJob(this);
+    else this.scheduler._rearm(this);
+  }
+
+  private makePlan(): Plan {
+    const { defaults, isFleet } = this.scheduler;
+    const zone = () => this.zone;
+    return planOf(this, this.trigger, {
+      now: this.now(),
+      // The machine's own takes a while to ask for, and most jobs need none.
+      get zone() {
+        return zone();
+      },
+      hasOwnZone: (this.atTimeZone ?? this.options.timeZone ?? defaults.timeZone) !== undefined,
+      own: this.options,
+      policy: this.policy,
+      isFleet,
+    });
+  }
+
   private get zone(): Zone {
     const id = this.atTimeZone ?? this.options.timeZone ?? this.scheduler.defaults.timeZone;
     return id === undefined ? Zone.local() : Zone.of(id);
   }
 
-  private per(unit: Unit): this {
-    this.requireOpen(`.${unit}`);
-    if (this.trigger.kind !== 'every') throw new ScheduleValueError(`.${unit} belongs to every(): every(2).${unit}`);
-    this.unit = unit;
-    return this;
-  }
-
-  private singular(one: string, many: Unit): this {
-    if (this.interval !== 1) throw new IntervalError(`every(${this.interval}).${one}: use .${many} instead of .${one}`);
-    return this.per(many);
-  }
-
-  private on(weekday: Weekday): this {
-    if (this.interval !== 1) {
-      throw new IntervalError(
-        `every(${this.interval}).${weekday}: a weekday comes once a week, every 2 or more weeks is not supported. ` +
-          `Take every().${weekday}, or every(${this.interval}).weeks`,
-      );
-    }
-    this.per('weeks');
-    this.startDay = weekday;
-    return this;
+  /** @internal */
+  protected override requireUnit(what: string): void {
+    this.requireOpen(what);
+    if (this.trigger.kind !== 'every') throw new ScheduleValueError(`${what} belongs to every(): every(2)${what}`);
   }
 
   private requireOpen(what: string): void {
-    if (this.plan !== null)
-      throw new ScheduleError(`${what} after do(): ${this} is on the schedule. do() ends the chain`);
+    if (this.plan === null) return;
+    throw new ScheduleError(`${what} after do(): '${this.rule()}' is on the schedule. do() ends the chain`);
   }
 
   private requirePlan(what: string): Plan {

@@ -327,7 +327,7 @@ export class Scheduler implements AsyncDisposable {
 
   private requireSharable(job: Job, backend: Backend): void {
     const refuse = (why: string) => {
-      throw new ScheduleValueError(`${job} on a fleet: ${why}`);
+      throw new ScheduleValueError(`${job.name} on a fleet: ${why}`);
     };
     if (job.options.name === undefined && job.name === '(anonymous)') {
       refuse("it needs a name, as in every(1, { name: 'backup' }): it is what the other instances know it by");

@@ -1,4 +1,5 @@
 /** What https://schedule.readthedocs.io says, in camelCase; and where we do otherwise, why. */
+import { inspect } from 'node:util';
 import { getRunningLoop, sleep } from '@aiokit/core';
 import { Temporal } from 'temporal-polyfill';
 import { describe, expect, it } from 'vitest';
@@ -127,7 +128,42 @@ describe('every', () => {
       ScheduleValueError,
       'must be a time zone of the IANA',
     ],
-    ['at with a date', (s) => s.every().day.at('10:30', 5 as never), TypeError, 'must be the name of a time zone'],
+    [
+      'at with a date',
+      (s) => s.every().day.at('10:30', 5 as never),
+      ScheduleValueError,
+      'timeZone of at() must be the name of a time zone',
+    ],
+    ...['2:30:000001', '::2', '.2', '2', ':2', ' 2:30:00', '59:59', '24:00', '00:61', '00:00:61', ''].map(
+      (time): [string, (s: Scheduler) => unknown, typeof ScheduleValueError, string] => [
+        `at('${time}') of a day`,
+        (s) => s.every().day.at(time),
+        ScheduleValueError,
+        'must be HH:MM or HH:MM:SS',
+      ],
+    ),
+    ...['2:30:00', '::2', '.2', '2', ' 2:30', '61:00', '00:61', '01:61', ':61'].map(
+      (time): [string, (s: Scheduler) => unknown, typeof ScheduleValueError, string] => [
+        `at('${time}') of an hour`,
+        (s) => s.every().hour.at(time),
+        ScheduleValueError,
+        'must be :MM or MM:SS',
+      ],
+    ),
+    ...['::2', '.2', '2', '2:30:00', '2:30', ' :30', ':60'].map(
+      (time): [string, (s: Scheduler) => unknown, typeof ScheduleValueError, string] => [
+        `at('${time}') of a minute`,
+        (s) => s.every().minute.at(time),
+        ScheduleValueError,
+        'must be :SS',
+      ],
+    ),
+    ['at of an hour with a number', (s) => s.every().hour.at(2 as never), TypeError, 'must be given a string, :MM'],
+    ['at of a minute with a number', (s) => s.every().minute.at(2 as never), TypeError, 'must be given a string, :SS'],
+    ['until a date in another order', (s) => s.every().day.until('01-01-3000'), ScheduleValueError, 'YYYY-MM-DD'],
+    ['until a number as text', (s) => s.every().day.until('123'), ScheduleValueError, 'YYYY-MM-DD'],
+    ['until a duration that is over', (s) => s.every().day.until({ minutes: -1 }), ScheduleValueError, 'has passed'],
+    ['half days drawn', (s) => s.every(1).to(2.5).days.do(nothing), IntervalError, 'days and weeks are whole ones'],
     ['to below', (s) => s.every(5).to(3).seconds, ScheduleError, 'must not be smaller than the first'],
     [
       'a promise',
@@ -136,6 +172,7 @@ describe('every', () => {
       'fn must be a function, got Promise',
     ],
     ['a tag', (s) => s.every().second.tag({} as never), TypeError, 'tag must be a string, a number'],
+    ['one tag of three', (s) => s.every().second.tag(1, 'a', [] as never), TypeError, 'tag must be a string, a number'],
     ['a unit after do', (s) => s.every().second.do(nothing).minutes, ScheduleError, 'do() ends the chain'],
     ['no cron', (s) => s.cron('61 * * * *'), ScheduleValueError, "got '61 * * * *': Invalid value for minute: 61"],
     [
@@ -174,6 +211,49 @@ describe('every', () => {
       expect(new Set(draws(1))).toEqual(new Set([5, 6, 7, 8]));
       expect(draws(1)).toEqual(draws(1));
       expect(draws(1)).not.toEqual(draws(2));
+    });
+  });
+});
+
+describe('to', () => {
+  it('goes with at(), days and weekdays: how many of the unit is drawn, the time stays', async () => {
+    await virtually(() => {
+      const scheduler = new Scheduler({ timeZone: 'Europe/Berlin' });
+      const drawn = (job: Job, count: number) => {
+        const runs = job.do(nothing).preview(count);
+        const zoned = runs.map((run) =>
+          Temporal.Instant.fromEpochMilliseconds(run.getTime()).toZonedDateTimeISO('Europe/Berlin'),
+        );
+        const days = zoned.slice(1).map((run, i) => zoned[i]?.toPlainDate().until(run.toPlainDate()).days);
+        const hours = runs.slice(1).map((run, i) => (run.getTime() - (runs[i]?.getTime() ?? 0)) / 3_600_000);
+        return { zoned, days: [...new Set(days)].sort(), hours: [...new Set(hours)].sort() };
+      };
+      const daily = drawn(scheduler.every(1).to(3).days.at('10:30'), 100);
+      expect(new Set(daily.zoned.map((run) => run.toPlainTime().toString()))).toEqual(new Set(['10:30:00']));
+      expect(daily.days).toEqual([1, 2, 3]);
+      const hourly = drawn(scheduler.every(2).to(4).hours.at(':20'), 300);
+      expect(new Set(hourly.zoned.map((run) => run.minute))).toEqual(new Set([20]));
+      expect(hourly.hours).toEqual([2, 3, 4]);
+      const onMondays = drawn(scheduler.every().to(2).monday.at('08:00'), 40);
+      expect(new Set(onMondays.zoned.map((run) => run.dayOfWeek))).toEqual(new Set([1]));
+      expect(onMondays.days).toEqual([14, 7]);
+      // No time of day given: that of now, 12:00 in Berlin.
+      expect(new Set(drawn(scheduler.every(1).to(3).days, 100).zoned.map((run) => run.hour))).toEqual(new Set([12]));
+      const minutely = drawn(scheduler.every(5).to(7).minutes.at(':15'), 100);
+      expect(new Set(minutely.zoned.map((run) => run.second))).toEqual(new Set([15]));
+    }, '2026-03-25T11:00Z');
+  });
+
+  it('first runs today if one unit is drawn and the time is still to come, else that many units on from today', async () => {
+    await virtually(() => {
+      const firsts = Array.from({ length: 60 }, () =>
+        new Scheduler({ timeZone: 'UTC' }).every(1).to(3).days.at('10:30').do(nothing).nextRun?.toISOString(),
+      );
+      expect([...new Set(firsts)].sort()).toEqual([
+        '2026-01-01T10:30:00.000Z',
+        '2026-01-03T10:30:00.000Z',
+        '2026-01-04T10:30:00.000Z',
+      ]);
     });
   });
 });
@@ -222,6 +302,27 @@ describe('until', () => {
     });
   });
 
+  it('a run out of turn that leaves no time for another ends it, and gives CancelJob', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler();
+      let runs = 0;
+      const job = scheduler
+        .every(5)
+        .seconds.until(10_000)
+        .do(() => ++runs);
+      await sleep(5_000);
+      await scheduler.runPending();
+      expect([runs, scheduler.jobs.length]).toEqual([1, 1]);
+      await sleep(5_000);
+      await scheduler.runAll();
+      expect([runs, scheduler.jobs.length]).toEqual([2, 0]);
+      expect(await job.run()).toBe(CancelJob);
+      await sleep(1_000);
+      expect(await job.run()).toBe(CancelJob);
+      expect(runs).toBe(3);
+    });
+  });
+
   it('also after do(), and a job whose time went by while nothing ran is not run late', async () => {
     await virtually(async () => {
       const scheduler = new Scheduler();
@@ -255,6 +356,7 @@ describe('a scheduler', () => {
       expect([...one.tags]).toEqual(['a', 7]);
       scheduler.cancelJob(one);
       scheduler.cancelJob(one);
+      scheduler.cancelJob('Not a job' as never);
       expect(scheduler.jobs).toEqual([two, three]);
       scheduler.clear('a');
       expect(scheduler.jobs).toEqual([three]);
@@ -360,34 +462,92 @@ describe('a scheduler', () => {
     });
   });
 
-  it('repeat gives the function back', async () => {
+  it('runAll and run() begin an interval anew when the run has ended; a time of day stays', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler({ timeZone: 'UTC' });
+      const slow = scheduler.every(10).minutes.do(() => sleep(2_000));
+      const daily = scheduler.every().day.at('10:30').do(nothing);
+      const monthly = scheduler.cron('0 0 1 * *').do(nothing);
+      await sleep(5 * 60_000);
+      await scheduler.runAll();
+      expect(slow.nextRun?.toISOString()).toBe('2026-01-01T00:15:02.000Z');
+      expect(daily.nextRun?.toISOString()).toBe('2026-01-01T10:30:00.000Z');
+      expect(monthly.nextRun?.toISOString()).toBe('2026-02-01T00:00:00.000Z');
+      expect(slow.preview(2).map(Number)).toEqual([slow.nextRun, slow.nextAfter(slow.nextRun as Date)].map(Number));
+    });
+  });
+
+  it('run() while the schedule runs moves its next run, too', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler().start();
+      const runs: number[] = [];
+      const job = scheduler.every(10).seconds.do(() => runs.push(elapsed()));
+      await sleep(14_000);
+      await job.run();
+      await sleep(21_000);
+      expect(runs).toEqual([10_000, 14_000, 24_000, 34_000]);
+      await scheduler.stop();
+    });
+  });
+
+  it('repeat gives the function back, and can be said twice', async () => {
     await virtually(async () => {
       const scheduler = new Scheduler();
       const say = (word: string) => word;
       expect(scheduler.repeat(scheduler.every().second, 'hi')(say)).toBe(say);
       expect(await scheduler.jobs[0]?.run()).toBe('hi');
+      scheduler.repeat(scheduler.every().second, 'World')(scheduler.repeat(scheduler.every().day, 'Mars')(say));
+      expect(await Promise.all(scheduler.jobs.map((job) => job.run()))).toEqual(['hi', 'Mars', 'World']);
     });
   });
 
-  it('shows what it is', async () => {
-    await virtually(() => {
+  it('shows what it is: the rule, and as schedule does, the call with its arguments, and the last and next run', async () => {
+    await virtually(async () => {
       const s = new Scheduler({ timeZone: 'UTC' });
-      const rules = [
+      const jobs = [
         s.every().second,
         s.every(5).to(10).minutes,
+        s.every().day.at('10:30'),
+        s.every(2).hours.at(':30'),
         s.every().monday.at('10:00'),
         s.cron('0 9 * * *', { name: 'wake' }),
         s.once('2026-02-01 10:00'),
         s.interval(250),
-      ].map((job) => String(job.do(nothing)));
-      expect(rules).toEqual([
-        'Every second do nothing()',
+      ];
+      expect(String(jobs[2])).toBe('Every 1 day at 10:30:00 do [None] (last run: [never], next run: [never])');
+      for (const job of jobs) job.do(nothing);
+      expect(jobs.map((job) => job.rule())).toEqual([
+        'Every second',
+        'Every 5 to 10 minutes',
+        'Every day at 10:30 (UTC)',
+        'Every 2 hours at :30',
+        'Every monday at 10:00 (UTC)',
+        'Cron 0 9 * * * (UTC)',
+        'Once at 2026-02-01T10:00:00.000Z',
+        'Every 250 ms',
+      ]);
+      expect(jobs.map((job) => String(job).replace(/ \(last run.*/, ''))).toEqual([
+        'Every 1 second do nothing()',
         'Every 5 to 10 minutes do nothing()',
-        'Every monday at 10:00 (UTC) do nothing()',
-        'Cron 0 9 * * * (UTC) do wake()',
+        'Every 1 day at 10:30:00 do nothing()',
+        'Every 2 hours at 00:30:00 do nothing()',
+        'Every monday at 10:00:00 do nothing()',
+        'Cron 0 9 * * * do wake()',
         'Once at 2026-02-01T10:00:00.000Z do nothing()',
         'Every 250 ms do nothing()',
       ]);
+      const job = s.every().minute.do((_: string, __: object) => {}, 'foo', { bar: 23 });
+      const local = (date: Date | null) => {
+        const at = Temporal.Instant.fromEpochMilliseconds(date?.getTime() ?? 0).toZonedDateTimeISO(
+          Temporal.Now.timeZoneId(),
+        );
+        return at.toPlainDateTime().toString({ smallestUnit: 'second' }).replace('T', ' ');
+      };
+      expect(inspect(job)).toBe(
+        `Every 1 minute do (anonymous)('foo', { bar: 23 }) (last run: [never], next run: ${local(job.nextRun)})`,
+      );
+      await job.run();
+      expect(String(job)).toContain(`(last run: ${local(job.lastRun)}, next run: `);
     });
   });
 });

@@ -2,7 +2,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { sleep } from '@aiokit/core';
 import { expect, it } from 'vitest';
-import { Scheduler, statusPage } from '../src/index.ts';
+import { type Job, Scheduler, statusPage } from '../src/index.ts';
 import { reports, virtually } from './virtually.ts';
 
 async function busy(): Promise<Scheduler> {
@@ -77,8 +77,8 @@ it('the status page shows it, and nothing in it is taken for HTML', async () => 
 it('runs and misses are published on diagnostics channels', async () => {
   const seen: string[] = [];
   const note = (message: unknown, name: string | symbol) => {
-    const { job, count, error } = message as { job: unknown; count?: number; error?: Error };
-    seen.push(`${String(name).replace('aiokit.schedule.', '')} ${job} ${count ?? ''}${error?.message ?? ''}`);
+    const { job, count, error } = message as { job: Job; count?: number; error?: Error };
+    seen.push(`${String(name).replace('aiokit.schedule.', '')} ${job.name} ${count ?? ''}${error?.message ?? ''}`);
   };
   const channels = ['run.start', 'run.asyncEnd', 'run.error', 'missed'].map((name) => `aiokit.schedule.${name}`);
   for (const name of channels) subscribe(name, note);
@@ -88,12 +88,12 @@ it('runs and misses are published on diagnostics channels', async () => {
   });
   for (const name of channels) unsubscribe(name, note);
   expect(seen).toEqual([
-    'run.start Every 10 seconds do <b>backup</b>() ',
-    'run.start Every minute at :15 do failing() ',
-    'run.error Every minute at :15 do failing() boom',
-    'run.asyncEnd Every minute at :15 do failing() boom',
-    'missed Every 10 seconds do <b>backup</b>() 1',
-    'missed Every 10 seconds do <b>backup</b>() 1',
-    'run.asyncEnd Every 10 seconds do <b>backup</b>() ',
+    'run.start <b>backup</b> ',
+    'run.start failing ',
+    'run.error failing boom',
+    'run.asyncEnd failing boom',
+    'missed <b>backup</b> 1',
+    'missed <b>backup</b> 1',
+    'run.asyncEnd <b>backup</b> ',
   ]);
 });

@@ -527,12 +527,7 @@ describe('settings that contradict each other', () => {
     ['delay + all', (s) => s.every(1, { mode: 'fixedDelay', misfire: 'all' }).second, 'never more than one run'],
     ['delay + at', (s) => s.every(1, { mode: 'fixedDelay' }).day.at('10:00'), 'have a delay between runs'],
     ['delay + cron', (s) => s.cron('* * * * *', { mode: 'fixedDelay' }), 'have a delay between runs'],
-    ['to + at', (s) => s.every(1).to(2).hours.at(':30'), 'the time is random, or given'],
-    [
-      'gap of seconds',
-      (s) => s.every(1, { gap: 'skip' }).second,
-      'gap of Every second do a function: it counts elapsed',
-    ],
+    ['gap of seconds', (s) => s.every(1, { gap: 'skip' }).second, "gap of 'Every second': it counts elapsed"],
     ['zone of an interval', (s) => s.interval(5, { timeZone: 'UTC' }), 'no change of the clocks can touch'],
     [
       'jitter of an interval',

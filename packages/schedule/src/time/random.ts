@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Recurrence } from './recurrence.ts';
+import type { WallPattern } from './wall-recurrence.ts';
 
 /** Draws an integer from 0 to `most`, inclusive, for this instant. */
 export type Draw = (instant: number, most: number) => number;
@@ -15,34 +16,46 @@ export function seededDraw(seed: string | number): Draw {
   };
 }
 
-/** `every(5).to(10).seconds`: each time after the one before it is drawn anew from the range, in whole units. */
-export class RandomInterval implements Recurrence {
+/** `every(5).to(10)`: each time after the one before it is drawn anew from the range. On instants, or on the clock on the wall. */
+export class RandomSteps implements Recurrence, WallPattern {
   private readonly anchor: number;
   private readonly least: number;
   private readonly range: number;
-  private readonly unit: number;
   private readonly draw: Draw;
+  private readonly step: Step;
   /** The link of the chain found last: asking on from there costs nothing. */
   private link: number;
 
-  constructor(anchor: number, least: number, latest: number, unit: number, draw: Draw) {
+  /** @param step what is `count` units after a time: elapsed ones, or days on the wall. */
+  constructor(anchor: number, least: number, latest: number, draw: Draw, step: Step) {
     this.anchor = anchor;
     this.least = least;
     this.range = latest - least;
-    this.unit = unit;
     this.draw = draw;
+    this.step = step;
     this.link = anchor;
   }
 
-  after(instant: number): number {
-    let link = this.link <= instant ? this.link : this.anchor;
-    while (link <= instant) {
+  /** How many units lie between this time and the next. */
+  countAfter(time: number): number {
+    return this.least + this.draw(time, this.range);
+  }
+
+  after(time: number): number {
+    let link = this.link <= time ? this.link : this.anchor;
+    while (link <= time) {
       this.link = link;
-      link = Math.round(link + (this.least + this.draw(link, this.range)) * this.unit);
+      link = this.step(link, this.countAfter(link));
     }
     return link;
   }
+
+  next(wall: number): number {
+    return this.after(wall);
+  }
 }
+
+export type Step = (from: number, count: number) => number;
 
 /** Each occurrence up to `most` ms later, but always before the one that follows it. */
 export class Jitter implements Recurrence {
