@@ -3,18 +3,19 @@ import { detached } from '@aiokit/core';
 import { type Job as BullJob, type ConnectionOptions, DelayedError, type KeepJobs, Queue, Worker } from 'bullmq';
 import { checkCount, checkMs, checkOptions } from './check.ts';
 import { ScheduleValueError } from './errors.ts';
+import { BullmqBoard } from './fleet/bullmq-board.ts';
 import {
   type Backend,
+  type Board,
   type Engine,
   type HandedOut,
   idOf,
-  jobOf,
   MOST_SKEW,
   type Occurrence,
-  RETIRED,
-  type SharedState,
-  type Verdict,
+  partsOf,
+  type Take,
 } from './fleet/engine.ts';
+import { Leases } from './fleet/leases.ts';
 
 export interface BullmqOptions {
   /** Where Redis is: what BullMQ takes. */
@@ -89,26 +90,23 @@ const CLOSE_WITHIN = 2_000;
 /** What BullMQ stores for us. */
 type Data = Occurrence;
 
-interface Held {
-  readonly controller: AbortController;
-  renewedAt: number;
-}
-
 class BullmqEngine implements Engine {
   private readonly options: BullmqOptions;
   private readonly queue: Queue<Data>;
   private readonly lockDuration: number;
-  private readonly held = new Map<string, Held>();
+  private readonly leases: Leases;
+  readonly board: Board;
   private worker: Worker<Data> | null = null;
-  private watch: NodeJS.Timeout | undefined;
 
   constructor(options: BullmqOptions) {
     this.options = options;
     this.lockDuration = options.lockDuration ?? 30_000;
+    this.leases = new Leases(this.lockDuration);
     this.queue = new Queue(this.name, { connection: options.connection, ...this.prefix });
+    this.board = new BullmqBoard(this.queue);
   }
 
-  async open(take: (occurrence: HandedOut) => Promise<Verdict>, onError: (error: unknown) => void): Promise<void> {
+  async open(take: Take, onError: (error: unknown) => void): Promise<void> {
     const { connection, concurrency = 100 } = this.options;
     this.queue.on('error', onError);
     await this.queue.waitUntilReady();
@@ -126,12 +124,11 @@ class BullmqEngine implements Engine {
     );
     worker.on('error', onError);
     worker.on('lockRenewalFailed', (ids) => {
-      for (const id of ids) this.lose(id);
+      for (const id of ids) this.leases.lose(id);
     });
     worker.on('locksRenewed', ({ jobIds }) => {
-      for (const id of jobIds) this.renewed(id);
+      for (const id of jobIds) this.leases.renewed(id);
     });
-    this.watch = setInterval(() => this.loseExpired(), this.lockDuration / 10).unref();
     this.worker = worker;
     await worker.waitUntilReady();
   }
@@ -150,35 +147,10 @@ class BullmqEngine implements Engine {
   }
 
   /** The list of active ones is in the order in which they were handed out, newest first, whatever clocks say. */
-  async ahead({ id, job }: HandedOut): Promise<number> {
+  async ahead({ id, job }: HandedOut): Promise<number[]> {
     const active = await this.queue.getRanges(['active'], 0, -1);
-    const before = active.slice(active.indexOf(id) + 1);
-    return before.filter((other) => jobOf(other) === job).length;
-  }
-
-  async declare(job: string, rule: string): Promise<void> {
-    await this.script('aiokitDeclare', job, RETIRED, rule);
-  }
-
-  async state(job: string): Promise<SharedState> {
-    const client = await this.queue.backend.client;
-    return sharedState(await client.hmget(this.keyOf(job), ...FIELDS));
-  }
-
-  async takeMissed(job: string): Promise<SharedState> {
-    return sharedState((await this.script('aiokitTakeMissed', job)) as (string | null)[]);
-  }
-
-  async addMissed(job: string, count: number): Promise<void> {
-    await this.script('aiokitAddMissed', job, count);
-  }
-
-  async requestCancel(job: string, reason: string): Promise<number> {
-    return Number(await this.script('aiokitCancel', job, reason));
-  }
-
-  async now(): Promise<number> {
-    return Number(await this.script('aiokitNow', ''));
+    const before = active.slice(active.indexOf(id) + 1).map(partsOf);
+    return before.filter((other) => other.job === job).map(({ at }) => at);
   }
 
   pause(): void {
@@ -186,7 +158,7 @@ class BullmqEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.watch);
+    this.leases.close();
     let timer: NodeJS.Timeout | undefined;
     const tooLong = new Promise<boolean>((resolve) => {
       timer = setTimeout(resolve, CLOSE_WITHIN, false);
@@ -202,50 +174,19 @@ class BullmqEngine implements Engine {
     if (!saidGoodbye) await Promise.all([this.worker?.disconnect(), this.queue.disconnect()]);
   }
 
-  private async handOut(
-    job: BullJob<Data>,
-    token: string | undefined,
-    take: (occurrence: HandedOut) => Promise<Verdict>,
-  ): Promise<void> {
+  private async handOut(job: BullJob<Data>, token: string | undefined, take: Take): Promise<void> {
     const id = job.id as string;
-    const held: Held = { controller: new AbortController(), renewedAt: performance.now() };
-    this.held.set(id, held);
+    const lease = this.leases.begin(id);
     try {
-      const verdict = await take({ ...job.data, id, redeliveries: job.stalledCounter, lost: held.controller.signal });
+      const verdict = await take({ ...job.data, id, redeliveries: job.stalledCounter, lost: lease.controller.signal });
       if (verdict === 'finished') return;
-      await job.moveToDelayed(Date.now() + 1_000, token);
+      await job.moveToDelayed(Date.now() + 1_000, token).catch((error) => {
+        if (!lease.controller.signal.aborted) throw error; // Else the lock is another's already.
+      });
       throw new DelayedError();
     } finally {
-      if (this.held.get(id) === held) this.held.delete(id);
+      this.leases.end(id, lease);
     }
-  }
-
-  private renewed(id: string): void {
-    const held = this.held.get(id);
-    if (held !== undefined) held.renewedAt = performance.now();
-  }
-
-  private lose(id: string): void {
-    this.held.get(id)?.controller.abort();
-  }
-
-  /** Cut off from Redis nobody tells us: a lock that was not renewed has run out. */
-  private loseExpired(): void {
-    const now = performance.now();
-    for (const { controller, renewedAt } of this.held.values()) {
-      if (now - renewedAt > this.lockDuration) controller.abort();
-    }
-  }
-
-  private async script(name: keyof typeof SCRIPTS, job: string, ...args: (string | number)[]): Promise<unknown> {
-    const client = await this.queue.backend.client;
-    for (const [known, lua] of Object.entries(SCRIPTS)) client.defineCommand(known, { numberOfKeys: 1, lua });
-    this.script = (which, ofJob, ...rest) => client.runCommand(which, [this.keyOf(ofJob), ...rest]);
-    return await this.script(name, job, ...args);
-  }
-
-  private keyOf(job: string): string {
-    return this.queue.toKey(`aiokit:${job}`);
   }
 
   private get name(): string {
@@ -255,27 +196,4 @@ class BullmqEngine implements Engine {
   private get prefix(): { prefix?: string } {
     return this.options.prefix === undefined ? {} : { prefix: this.options.prefix };
   }
-}
-
-/** What all instances know of a job, in one hash; each step by itself, whoever else is at it. */
-const SCRIPTS = {
-  aiokitNow: `local time = redis.call('TIME') return time[1] * 1000 + math.floor(time[2] / 1000)`,
-  aiokitDeclare: `if redis.call('HGET', KEYS[1], 'rule') ~= ARGV[1] .. ARGV[2] then
-    redis.call('HSET', KEYS[1], 'rule', ARGV[2]) end`,
-  aiokitTakeMissed: `local state = redis.call('HMGET', KEYS[1], 'rule', 'missed', 'cancels', 'cancelReason')
-    redis.call('HDEL', KEYS[1], 'missed') return state`,
-  aiokitAddMissed: `return redis.call('HINCRBY', KEYS[1], 'missed', ARGV[1])`,
-  aiokitCancel: `redis.call('HSET', KEYS[1], 'cancelReason', ARGV[1])
-    return redis.call('HINCRBY', KEYS[1], 'cancels', 1)`,
-};
-
-const FIELDS = ['rule', 'missed', 'cancels', 'cancelReason'] as const;
-
-function sharedState([rule, missed, cancels, cancelReason]: readonly (string | null)[]): SharedState {
-  return {
-    rule: rule ?? null,
-    missed: Number(missed ?? 0),
-    cancels: Number(cancels ?? 0),
-    cancelReason: cancelReason ?? '',
-  };
 }

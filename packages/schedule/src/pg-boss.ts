@@ -11,10 +11,10 @@ import {
   idOf,
   MOST_SKEW,
   type Occurrence,
-  RETIRED,
-  type SharedState,
-  type Verdict,
+  type Take,
 } from './fleet/engine.ts';
+import { Leases } from './fleet/leases.ts';
+import { PgBossBoard } from './fleet/pg-boss-board.ts';
 
 export interface PgBossOptions extends ConstructorOptions {
   /** The queue. Schedulers that share it are one fleet. Default: `'aiokit-schedule'`. */
@@ -61,12 +61,6 @@ export function pgBoss(options: PgBossOptions): Backend {
   return { requireKept, connect: () => detached(() => new PgBossEngine(options)) };
 }
 
-interface Held {
-  readonly controller: AbortController;
-  readonly retryCount: number;
-  touchedAt: number;
-}
-
 class PgBossEngine implements Engine {
   private readonly boss: PgBoss;
   private readonly queue: string;
@@ -75,7 +69,8 @@ class PgBossEngine implements Engine {
   private readonly pollEvery: number;
   private readonly lockDuration: number;
   private readonly deleteAfterSeconds: number | undefined;
-  private readonly held = new Map<string, Held>();
+  private readonly leases: Leases;
+  readonly board: PgBossBoard;
   private readonly handingOut = new Set<Promise<void>>();
   private readonly work = new Event();
   private readonly due = new Map<number, NodeJS.Timeout>();
@@ -95,9 +90,11 @@ class PgBossEngine implements Engine {
     // The recurrence is ours, and a dead instance is to be noticed soon.
     const defaults = { schedule: false, superviseIntervalSeconds: look, monitorIntervalSeconds: look };
     this.boss = new PgBoss({ ...defaults, ...own });
+    this.leases = new Leases(this.lockDuration);
+    this.board = new PgBossBoard((text, values) => this.sql(text, values), this.schema, this.queue);
   }
 
-  async open(take: (occurrence: HandedOut) => Promise<Verdict>, onError: (error: unknown) => void): Promise<void> {
+  async open(take: Take, onError: (error: unknown) => void): Promise<void> {
     this.onError = onError;
     this.boss.on('error', onError);
     await detached(() => this.boss.start());
@@ -108,10 +105,7 @@ class PgBossEngine implements Engine {
       expireInSeconds: 23 * 3_600,
       heartbeatSeconds: Math.round(this.lockDuration / 1_000),
     });
-    await this.sql(`create table if not exists ${this.table} (queue text, job text, rule text, missed int not null default 0,
-      cancels int not null default 0, cancel_reason text not null default '', primary key (queue, job))`).catch(
-      ignoreExisting,
-    );
+    await this.board.create();
     this.background.push(
       detached(() => createTask(() => this.fetchAndRun(take), { name: 'schedule fetch' })),
       detached(() => createTask(() => this.stayAlive(), { name: 'schedule heartbeat' })),
@@ -127,57 +121,14 @@ class PgBossEngine implements Engine {
     for (const { at } of occurrences) this.wakeAt(at);
   }
 
-  async ahead({ id, job }: HandedOut): Promise<number> {
-    const [row] = await this.sql(
-      `select count(*)::int as count from ${this.schema}.job other join ${this.schema}.job mine on mine.name = other.name
+  async ahead({ id, job }: HandedOut): Promise<number[]> {
+    const rows = await this.sql(
+      `select other.data->>'at' as at from ${this.schema}.job other join ${this.schema}.job mine on mine.name = other.name
        where mine.name = $1 and mine.id = $2 and other.state = 'active' and other.data->>'job' = $3
        and (other.started_on, (other.data->>'at')::bigint) < (mine.started_on, (mine.data->>'at')::bigint)`,
       [this.queue, id, job],
     );
-    return Number(row?.count);
-  }
-
-  async declare(job: string, rule: string): Promise<void> {
-    await this.sql(
-      `insert into ${this.table} (queue, job, rule) values ($1, $2, $3) on conflict (queue, job)
-       do update set rule = excluded.rule where ${this.table}.rule is distinct from $4`,
-      [this.queue, job, rule, RETIRED + rule],
-    );
-  }
-
-  async state(job: string): Promise<SharedState> {
-    return sharedState(await this.sql(`select * from ${this.table} where queue = $1 and job = $2`, [this.queue, job]));
-  }
-
-  async takeMissed(job: string): Promise<SharedState> {
-    const rows = await this.sql(
-      `with before as (select * from ${this.table} where queue = $1 and job = $2 for update),
-       taken as (update ${this.table} set missed = 0 where queue = $1 and job = $2 and missed > 0) select * from before`,
-      [this.queue, job],
-    );
-    return sharedState(rows);
-  }
-
-  async addMissed(job: string, count: number): Promise<void> {
-    await this.sql(
-      `insert into ${this.table} as t (queue, job, missed) values ($1, $2, $3)
-       on conflict (queue, job) do update set missed = t.missed + $3`,
-      [this.queue, job, count],
-    );
-  }
-
-  async requestCancel(job: string, reason: string): Promise<number> {
-    const [row] = await this.sql(
-      `insert into ${this.table} as t (queue, job, cancels, cancel_reason) values ($1, $2, 1, $3)
-       on conflict (queue, job) do update set cancels = t.cancels + 1, cancel_reason = $3 returning cancels`,
-      [this.queue, job, reason],
-    );
-    return Number(row?.cancels);
-  }
-
-  async now(): Promise<number> {
-    const [row] = await this.sql('select extract(epoch from clock_timestamp()) * 1000 as now');
-    return Number(row?.now);
+    return rows.map(({ at }) => Number(at));
   }
 
   pause(): void {
@@ -193,13 +144,14 @@ class PgBossEngine implements Engine {
       task.cancel();
       await task.catch(() => {});
     }
+    this.leases.close();
     await this.boss.stop({ graceful: false });
   }
 
-  private async fetchAndRun(take: (occurrence: HandedOut) => Promise<Verdict>): Promise<void> {
+  private async fetchAndRun(take: Take): Promise<void> {
     while (!this.paused) {
       this.work.clear();
-      const batchSize = this.concurrency - this.held.size;
+      const batchSize = this.concurrency - this.leases.size;
       try {
         const jobs =
           batchSize > 0 ? await this.boss.fetch<Occurrence>(this.queue, { batchSize, includeMetadata: true }) : [];
@@ -212,16 +164,11 @@ class PgBossEngine implements Engine {
     }
   }
 
-  private async handOut(
-    job: JobWithMetadata<Occurrence>,
-    take: (occurrence: HandedOut) => Promise<Verdict>,
-  ): Promise<void> {
-    const { id, retryCount } = job;
-    const held: Held = { controller: new AbortController(), retryCount, touchedAt: performance.now() };
-    this.held.set(id, held);
-    const redeliveries = retryCount;
-    const verdict = await take({ ...job.data, id, redeliveries, lost: held.controller.signal });
-    for (let left = 5; left > 0; left--) {
+  private async handOut({ id, retryCount, data }: JobWithMetadata<Occurrence>, take: Take): Promise<void> {
+    const lease = this.leases.begin(id, retryCount);
+    const { signal } = lease.controller;
+    const verdict = await take({ ...data, id, redeliveries: retryCount, lost: signal });
+    for (let triesAtClose = 5; triesAtClose > 0; ) {
       try {
         // With the attempt: if it was given to somebody else meanwhile, it is theirs to end.
         const attempt = { id, retryCount };
@@ -230,10 +177,12 @@ class PgBossEngine implements Engine {
         break;
       } catch (error) {
         this.onError(error);
+        if (signal.aborted) break;
+        if (this.paused) triesAtClose--;
         await sleep(1_000);
       }
     }
-    if (this.held.get(id) === held) this.held.delete(id);
+    this.leases.end(id, lease);
     this.work.set();
   }
 
@@ -255,27 +204,25 @@ class PgBossEngine implements Engine {
   private async stayAlive(): Promise<void> {
     for (;;) {
       await sleep(this.lockDuration / 4);
-      const held = [...this.held];
+      const held = this.leases.entries();
       if (held.length === 0) continue;
+      const at = performance.now();
       try {
         await this.boss.touch(
           this.queue,
-          held.map(([id, { retryCount }]) => ({ id, retryCount })),
+          held.map(([id, { attempt }]) => ({ id, retryCount: attempt })),
         );
-        const ids = held.map(([id]) => id);
         const rows = await this.sql(
           `select id, retry_count from ${this.schema}.job where name = $1 and id = any($2::uuid[]) and state = 'active'`,
-          [this.queue, ids],
+          [this.queue, held.map(([id]) => id)],
         );
         const mine = new Map(rows.map((row) => [String(row.id), Number(row.retry_count)]));
-        for (const [id, run] of held) {
-          if (mine.get(id) === run.retryCount) run.touchedAt = performance.now();
-          else run.controller.abort();
+        for (const [id, lease] of held) {
+          if (mine.get(id) === lease.attempt) lease.renewedAt = at;
+          else lease.controller.abort();
         }
       } catch (error) {
         this.onError(error);
-        // Cut off from the database nobody tells us: without a sign of life for that long, others have it.
-        for (const [, run] of held) if (performance.now() - run.touchedAt > this.lockDuration) run.controller.abort();
       }
     }
   }
@@ -296,19 +243,6 @@ class PgBossEngine implements Engine {
     const { rows } = await this.boss.getDb().executeSql(text, values);
     return rows as Record<string, unknown>[];
   }
-
-  private get table(): string {
-    return `${this.schema}.aiokit_schedule`;
-  }
-}
-
-function sharedState([row]: Record<string, unknown>[]): SharedState {
-  return {
-    rule: (row?.rule as string | null | undefined) ?? null,
-    missed: Number(row?.missed ?? 0),
-    cancels: Number(row?.cancels ?? 0),
-    cancelReason: String(row?.cancel_reason ?? ''),
-  };
 }
 
 /** RFC 9562's version 5, by name, in a namespace of our own. */
@@ -320,12 +254,6 @@ function uuidOf(name: string): string {
 }
 
 const NAMESPACE = Buffer.from('5e1f0c64a7f94d0f8f6b3c1d2a9e7b40', 'hex');
-
-/** Two instances that begin at once both create it, and PostgreSQL lets one of them fail. */
-function ignoreExisting(error: unknown): [] {
-  if (['42P07', '23505'].includes((error as { code?: string }).code ?? '')) return [];
-  throw error;
-}
 
 function ignoreTimeout(error: unknown): void {
   if ((error as { code?: string }).code !== 'ETIMEDOUT') throw error;

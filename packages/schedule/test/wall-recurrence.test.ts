@@ -36,16 +36,9 @@ const ZONES = [
   'Pacific/Kwajalein',
   'UTC',
 ];
-const AT_GAPS: [GapChoice, FoldChoice][] = [
-  ['shift', 'last'],
-  ['firstValid', 'both'],
-  ['skip', 'first'],
-];
-const AT_FOLDS: [GapChoice, FoldChoice][] = [
-  ['shift', 'first'],
-  ['skip', 'last'],
-  ['firstValid', 'both'],
-];
+const CHOICES = (['shift', 'firstValid', 'skip'] as const).flatMap((gap: GapChoice) =>
+  (['first', 'last', 'both'] as const).map((fold: FoldChoice) => [gap, fold] as const),
+);
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
@@ -82,7 +75,7 @@ describe('WallRecurrence', () => {
       const from = Math.floor((around.at - around.size - 4 * HOUR) / MINUTE) * MINUTE;
       const to = around.at + around.size + 4 * HOUR;
       for (const { name, pattern, matches } of PATTERNS) {
-        for (const [gap, fold] of around.after > around.before ? AT_GAPS : AT_FOLDS) {
+        for (const [gap, fold] of CHOICES) {
           const recurrence = new WallRecurrence(pattern, zone, gap, fold);
           const walked = walk(around, from, to, matches, gap, fold);
           const found = all(recurrence, from - 1, to);

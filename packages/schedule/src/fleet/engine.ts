@@ -2,6 +2,7 @@
  * What a fleet needs of an engine (BullMQ, pg-boss): to keep occurrences until their time, to hand each out once, and to
  * notice when whoever held one has died. When something happens is not its business.
  */
+import { until } from '@aiokit/core';
 
 /** One occurrence of a job, as it lies in the engine. */
 export interface Occurrence {
@@ -37,16 +38,17 @@ export interface SharedState {
 /** In place of a rule: a run has returned `CancelJob`, and the rule that it ended. */
 export const RETIRED = 'retired:';
 
-/** One connection to an engine. */
-export interface Engine {
-  /** Connects, and begins to hand out. Each occurrence goes to `take`, which never throws. */
-  open(take: (occurrence: HandedOut) => Promise<Verdict>, onError: (error: unknown) => void): Promise<void>;
-  /** Puts occurrences in; one that is or was there already is ignored. */
-  enqueue(occurrences: readonly Occurrence[], keepFor: number): Promise<void>;
-  /** How many occurrences of the same job were handed out before this one and are not over. */
-  ahead(occurrence: HandedOut): Promise<number>;
+/** Where the instances leave word for each other: what all of them know of a job, each step by itself, whoever else is at it. */
+export interface Board {
   /** Makes this the job's rule, unless it was retired under this very rule. */
   declare(job: string, rule: string): Promise<void>;
+  /**
+   * Says that somebody goes by this rule, if it is in force. If another is, of which nobody has said so for `keptFor` ms, this
+   * one takes its place: an instance of an old version that was started again and ended must not leave its rule behind.
+   */
+  uphold(job: string, rule: string, keptFor: number): Promise<SharedState>;
+  /** Ends the job, if this rule is in force. */
+  retire(job: string, rule: string): Promise<void>;
   state(job: string): Promise<SharedState>;
   /** As `state`, and takes the missed ones: who asks tells its run of them. */
   takeMissed(job: string): Promise<SharedState>;
@@ -55,10 +57,43 @@ export interface Engine {
   requestCancel(job: string, reason: string): Promise<number>;
   /** The engine's clock, in ms since 1970: the one that all instances share. */
   now(): Promise<number>;
+}
+
+/** One connection to an engine. */
+export interface Engine {
+  readonly board: Board;
+  /** Connects, and begins to hand out. Each occurrence goes to `take`, which never throws. */
+  open(take: Take, onError: (error: unknown) => void): Promise<void>;
+  /** Puts occurrences in; one that is or was there already is ignored. */
+  enqueue(occurrences: readonly Occurrence[], keepFor: number): Promise<void>;
+  /** The times of those of the same job that were handed out before this one and are not over. */
+  ahead(occurrence: HandedOut): Promise<number[]>;
   /** Hands out nothing more. */
   pause(): void;
   /** Ends the connection, when what was handed out is over. */
   close(): Promise<void>;
+}
+
+export type Take = (occurrence: HandedOut) => Promise<Verdict>;
+
+/** What an instance asks of an engine. */
+export type Requests = Board & Pick<Engine, 'enqueue' | 'ahead'>;
+
+/** A cancel does not wait for the engine's answer: one that is away would hold up the shutdown. */
+export function cancellable(engine: Engine): Requests {
+  const { board } = engine;
+  return {
+    enqueue: (...args) => until(engine.enqueue(...args)),
+    ahead: (...args) => until(engine.ahead(...args)),
+    declare: (...args) => until(board.declare(...args)),
+    uphold: (...args) => until(board.uphold(...args)),
+    retire: (...args) => until(board.retire(...args)),
+    state: (...args) => until(board.state(...args)),
+    takeMissed: (...args) => until(board.takeMissed(...args)),
+    addMissed: (...args) => until(board.addMissed(...args)),
+    requestCancel: (...args) => until(board.requestCancel(...args)),
+    now: () => until(board.now()),
+  };
 }
 
 /** What `new Scheduler({ backend })` is given: `bullmq({ … })`, `pgBoss({ … })`. */
@@ -79,7 +114,8 @@ export function idOf({ job, at }: Occurrence): string {
   return `${encodeURIComponent(job)}-${at}`;
 }
 
-/** The job's name in an id. */
-export function jobOf(id: string): string {
-  return decodeURIComponent(id.slice(0, id.lastIndexOf('-')));
+/** The job's name and the time in an id. */
+export function partsOf(id: string): { job: string; at: number } {
+  const end = id.lastIndexOf('-');
+  return { job: decodeURIComponent(id.slice(0, end)), at: Number(id.slice(end + 1)) };
 }

@@ -1,0 +1,86 @@
+import type { Queue } from 'bullmq';
+import { type Board, RETIRED, type SharedState } from './engine.ts';
+
+/** A hash per job, beside the queue's own keys. */
+export class BullmqBoard implements Board {
+  private readonly queue: Queue;
+
+  constructor(queue: Queue) {
+    this.queue = queue;
+  }
+
+  async declare(job: string, rule: string): Promise<void> {
+    await this.script('aiokitDeclare', job, RETIRED, rule);
+  }
+
+  async uphold(job: string, rule: string, keptFor: number): Promise<SharedState> {
+    return sharedState((await this.script('aiokitUphold', job, RETIRED, rule, keptFor)) as (string | null)[]);
+  }
+
+  async retire(job: string, rule: string): Promise<void> {
+    await this.script('aiokitRetire', job, RETIRED, rule);
+  }
+
+  async state(job: string): Promise<SharedState> {
+    const client = await this.queue.backend.client;
+    return sharedState(await client.hmget(this.keyOf(job), ...FIELDS));
+  }
+
+  async takeMissed(job: string): Promise<SharedState> {
+    return sharedState((await this.script('aiokitTakeMissed', job)) as (string | null)[]);
+  }
+
+  async addMissed(job: string, count: number): Promise<void> {
+    await this.script('aiokitAddMissed', job, count);
+  }
+
+  async requestCancel(job: string, reason: string): Promise<number> {
+    return Number(await this.script('aiokitCancel', job, reason));
+  }
+
+  async now(): Promise<number> {
+    return Number(await this.script('aiokitNow', ''));
+  }
+
+  private async script(name: keyof typeof SCRIPTS, job: string, ...args: (string | number)[]): Promise<unknown> {
+    const client = await this.queue.backend.client;
+    for (const [known, lua] of Object.entries(SCRIPTS)) client.defineCommand(known, { numberOfKeys: 1, lua });
+    this.script = (which, ofJob, ...rest) => client.runCommand(which, [this.keyOf(ofJob), ...rest]);
+    return await this.script(name, job, ...args);
+  }
+
+  private keyOf(job: string): string {
+    return this.queue.toKey(`aiokit:${job}`);
+  }
+}
+
+const FIELDS = ['rule', 'missed', 'cancels', 'cancelReason'] as const;
+
+const NOW = `local time = redis.call('TIME') local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
+const STATE = `redis.call('HMGET', KEYS[1], 'rule', 'missed', 'cancels', 'cancelReason')`;
+
+const SCRIPTS = {
+  aiokitNow: `${NOW} return now`,
+  aiokitDeclare: `${NOW} if redis.call('HGET', KEYS[1], 'rule') ~= ARGV[1] .. ARGV[2] then
+    redis.call('HSET', KEYS[1], 'rule', ARGV[2], 'upheld', now) end`,
+  aiokitUphold: `${NOW} local rule = redis.call('HGET', KEYS[1], 'rule')
+    local upheld = tonumber(redis.call('HGET', KEYS[1], 'upheld') or 0)
+    if rule == ARGV[2] or (rule ~= ARGV[1] .. ARGV[2] and now - upheld > tonumber(ARGV[3])) then
+      redis.call('HSET', KEYS[1], 'rule', ARGV[2], 'upheld', now) end
+    return ${STATE}`,
+  aiokitRetire: `if redis.call('HGET', KEYS[1], 'rule') == ARGV[2] then
+    redis.call('HSET', KEYS[1], 'rule', ARGV[1] .. ARGV[2]) end`,
+  aiokitTakeMissed: `local state = ${STATE} redis.call('HDEL', KEYS[1], 'missed') return state`,
+  aiokitAddMissed: `return redis.call('HINCRBY', KEYS[1], 'missed', ARGV[1])`,
+  aiokitCancel: `redis.call('HSET', KEYS[1], 'cancelReason', ARGV[1])
+    return redis.call('HINCRBY', KEYS[1], 'cancels', 1)`,
+};
+
+function sharedState([rule, missed, cancels, cancelReason]: readonly (string | null)[]): SharedState {
+  return {
+    rule: rule ?? null,
+    missed: Number(missed ?? 0),
+    cancels: Number(cancels ?? 0),
+    cancelReason: cancelReason ?? '',
+  };
+}

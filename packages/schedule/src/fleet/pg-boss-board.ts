@@ -1,0 +1,98 @@
+import { type Board, RETIRED, type SharedState } from './engine.ts';
+
+type Sql = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
+
+/** A table beside pg-boss's own, a row per job. */
+export class PgBossBoard implements Board {
+  private readonly sql: Sql;
+  private readonly table: string;
+  private readonly queue: string;
+
+  constructor(sql: Sql, schema: string, queue: string) {
+    this.sql = sql;
+    this.table = `${schema}.aiokit_schedule`;
+    this.queue = queue;
+  }
+
+  async create(): Promise<void> {
+    await this.sql(`create table if not exists ${this.table} (queue text, job text, rule text,
+      upheld timestamptz not null default now(), missed int not null default 0, cancels int not null default 0,
+      cancel_reason text not null default '', primary key (queue, job))`).catch(ignoreExisting);
+  }
+
+  async declare(job: string, rule: string): Promise<void> {
+    await this.sql(
+      `insert into ${this.table} (queue, job, rule) values ($1, $2, $3) on conflict (queue, job)
+       do update set rule = excluded.rule, upheld = now() where ${this.table}.rule is distinct from $4`,
+      [this.queue, job, rule, RETIRED + rule],
+    );
+  }
+
+  async uphold(job: string, rule: string, keptFor: number): Promise<SharedState> {
+    await this.sql(
+      `update ${this.table} set rule = $3, upheld = now() where queue = $1 and job = $2
+       and rule is distinct from $4 and upheld < now() - (case when rule = $3 then 0.1 else 1 end) * $5 * interval '1 ms'`,
+      [this.queue, job, rule, RETIRED + rule, keptFor],
+    );
+    return await this.state(job);
+  }
+
+  async retire(job: string, rule: string): Promise<void> {
+    await this.sql(`update ${this.table} set rule = $4 where queue = $1 and job = $2 and rule = $3`, [
+      this.queue,
+      job,
+      rule,
+      RETIRED + rule,
+    ]);
+  }
+
+  async state(job: string): Promise<SharedState> {
+    return sharedState(await this.sql(`select * from ${this.table} where queue = $1 and job = $2`, [this.queue, job]));
+  }
+
+  async takeMissed(job: string): Promise<SharedState> {
+    const rows = await this.sql(
+      `with before as (select * from ${this.table} where queue = $1 and job = $2 for update),
+       taken as (update ${this.table} set missed = 0 where queue = $1 and job = $2 and missed > 0) select * from before`,
+      [this.queue, job],
+    );
+    return sharedState(rows);
+  }
+
+  async addMissed(job: string, count: number): Promise<void> {
+    await this.sql(
+      `insert into ${this.table} as t (queue, job, missed) values ($1, $2, $3)
+       on conflict (queue, job) do update set missed = t.missed + $3`,
+      [this.queue, job, count],
+    );
+  }
+
+  async requestCancel(job: string, reason: string): Promise<number> {
+    const [row] = await this.sql(
+      `insert into ${this.table} as t (queue, job, cancels, cancel_reason) values ($1, $2, 1, $3)
+       on conflict (queue, job) do update set cancels = t.cancels + 1, cancel_reason = $3 returning cancels`,
+      [this.queue, job, reason],
+    );
+    return Number(row?.cancels);
+  }
+
+  async now(): Promise<number> {
+    const [row] = await this.sql('select extract(epoch from clock_timestamp()) * 1000 as now');
+    return Number(row?.now);
+  }
+}
+
+function sharedState([row]: Record<string, unknown>[]): SharedState {
+  return {
+    rule: (row?.rule as string | null | undefined) ?? null,
+    missed: Number(row?.missed ?? 0),
+    cancels: Number(row?.cancels ?? 0),
+    cancelReason: String(row?.cancel_reason ?? ''),
+  };
+}
+
+/** Two instances that begin at once both create it, and PostgreSQL lets one of them fail. */
+function ignoreExisting(error: unknown): [] {
+  if (['42P07', '23505'].includes((error as { code?: string }).code ?? '')) return [];
+  throw error;
+}

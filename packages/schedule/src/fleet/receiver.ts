@@ -1,0 +1,162 @@
+/**
+ * What becomes of an occurrence that the engine hands to this instance: whether it still is one, the misfire policy, the
+ * overlap policy, the run. As in one process, with what is in the engine in place of what is in the process.
+ *
+ * One that is handed out again has begun before, on an instance that died. It was due when nothing else went on, so 'skip'
+ * does not concern it; it waits until what goes on now has ended. Under 'cancel' what goes on now, if it is newer, would have
+ * cancelled it: then it is over.
+ */
+import { createTask, currentTask, type EventLoop, Future, isCancelled, rethrowCancelled, sleep } from '@aiokit/core';
+import { chooseDue } from '../due.ts';
+import type { Job } from '../job.ts';
+import { type HandedOut, RETIRED, type Requests, type SharedState, type Verdict } from './engine.ts';
+import type { EngineClock } from './engine-clock.ts';
+import { isOccurrence, occurrencesOf, ruleOf } from './rule.ts';
+
+/** How often to look for cancels and for the runs ahead, in ms. */
+const LOOK_EVERY = 250;
+/** An occurrence that no instance knows the job of, or the rule, is passed on for this long, in ms; then it is dropped. */
+const ORPHANED_AFTER = 60_000;
+/** An occurrence that is handed out this many ms after its time is on time. */
+const SLACK = 250;
+/** Counting goes no further. */
+const MOST_COUNTED = 1_000;
+
+export class Receiver {
+  /** Set when this instance knows its jobs and the engine's clock: the engine hands out as soon as it is open. */
+  readonly ready = new Future<void>();
+  readonly jobs = new Map<string, Job>();
+  private readonly requests: Requests;
+  private readonly clock: EngineClock;
+  private readonly onError: (error: unknown) => void;
+  private readonly startedAt: number;
+
+  constructor(loop: EventLoop, requests: Requests, clock: EngineClock, onError: (error: unknown) => void) {
+    this.requests = requests;
+    this.clock = clock;
+    this.onError = onError;
+    this.startedAt = loop.clock.wallTime();
+  }
+
+  /** In a task of its own. Throws nothing but its cancel. */
+  async receive(occurrence: HandedOut): Promise<Verdict> {
+    try {
+      await this.ready;
+      const job = this.jobs.get(occurrence.job);
+      const state = await this.requests.takeMissed(occurrence.job);
+      const standing = this.standing(occurrence, job, state.rule);
+      if (job !== undefined && standing === 'run') return await this.runOrSkip(occurrence, job, state);
+      if (state.missed > 0) await this.requests.addMissed(occurrence.job, state.missed);
+      return standing === 'drop' ? 'finished' : 'giveBack';
+    } catch (error) {
+      if (isCancelled(error)) throw error;
+      this.onError(error); // The engine did not answer: it will hand it out again.
+      return 'giveBack';
+    }
+  }
+
+  /** Whether this occurrence is still one, when versions of the code differ. */
+  private standing({ at, rule }: HandedOut, job: Job | undefined, inForce: string | null): 'run' | 'drop' | 'pass on' {
+    if (inForce === RETIRED + rule) return 'drop';
+    const isOld = this.clock.now() - at > ORPHANED_AFTER;
+    if (job === undefined) return isOld ? 'drop' : 'pass on';
+    if (ruleOf(job) === inForce) return rule === inForce || isOccurrence(job, at) ? 'run' : 'drop';
+    // Only who goes by the rule in force can tell what a late one means.
+    if (rule === inForce && this.clock.now() - at <= this.tolerance) return 'run';
+    return isOld ? 'drop' : 'pass on';
+  }
+
+  /** An instance whose clock is fast is handed it early; what is late by the difference of the clocks is on time. */
+  private get tolerance(): number {
+    return Math.abs(this.clock.offset) + SLACK;
+  }
+
+  /** The misfire policy, then the overlap policy. */
+  private async runOrSkip(occurrence: HandedOut, job: Job, { missed, cancels }: SharedState): Promise<Verdict> {
+    const { at, redeliveries } = occurrence;
+    if (at > this.clock.now()) await sleep(Math.min(at - this.clock.now(), this.tolerance));
+    const now = Math.max(at, this.clock.now());
+    const { due, last } = chooseDue(job, at, now, 0);
+    const later = due.map(({ scheduledFor }) => scheduledFor).filter((time) => time > at);
+    if (later.length > 0) await this.requests.enqueue(occurrencesOf(job, later), job.policy.grace);
+    if (redeliveries === 0 && !this.isInTime(job, at, now)) {
+      return await this.leaveOut(job, missed + 1 + this.neverPlanned(job, at, later[0] ?? last));
+    }
+    const way = await this.makeWay(occurrence, job, cancels);
+    if (way === 'skipped') return await this.leaveOut(job, missed + 1);
+    if (way === 'superseded') return 'finished';
+    const stopWatching = this.watchForCancel(job, way.cancels);
+    try {
+      await job.runner.runHandedOut({ scheduledFor: at, missedCount: missed, attemptsBefore: redeliveries });
+    } finally {
+      stopWatching();
+    }
+    return 'finished';
+  }
+
+  private isInTime(job: Job, at: number, now: number): boolean {
+    const { due } = chooseDue(job, at, Math.max(at, now - this.tolerance), 0);
+    return due.some(({ scheduledFor }) => scheduledFor === at);
+  }
+
+  /** Resolves when nothing of the job goes on before this one, to how many cancels do not concern it. */
+  private async makeWay(
+    occurrence: HandedOut,
+    job: Job,
+    cancels: number,
+  ): Promise<{ cancels: number } | 'skipped' | 'superseded'> {
+    const { overlap, queueLimit } = job.policy;
+    const isRedelivered = occurrence.redeliveries > 0;
+    if (overlap === 'concurrent') return { cancels };
+    let ahead = await this.requests.ahead(occurrence);
+    if (ahead.length === 0) return { cancels };
+    if (overlap === 'skip' && !isRedelivered) return 'skipped';
+    if (overlap === 'queue' && ahead.length > queueLimit && !isRedelivered) return 'skipped';
+    if (overlap === 'cancel' && ahead.some((at) => at > occurrence.at)) return isRedelivered ? 'superseded' : 'skipped';
+    const before = overlap === 'cancel' ? await this.requests.requestCancel(job.name, 'its next run is due') : cancels;
+    while (ahead.length > 0) {
+      await sleep(LOOK_EVERY);
+      ahead = await this.requests.ahead(occurrence);
+      // A newer one has come, and waits as this one does.
+      if (overlap === 'cancel' && (await this.requests.state(job.name)).cancels > before) return 'skipped';
+    }
+    return { cancels: before };
+  }
+
+  private async leaveOut(job: Job, missed: number): Promise<Verdict> {
+    await this.requests.addMissed(job.name, missed);
+    job.runner.countMissed(1);
+    return 'finished';
+  }
+
+  /** Between these two, those whose time went by before this instance began: nobody was there to put them in. */
+  private neverPlanned(job: Job, after: number, before: number): number {
+    const { recurrence } = job.plan as NonNullable<Job['plan']>;
+    const end = Math.min(before, this.startedAt);
+    let count = 0;
+    for (let at = recurrence.after(after); at !== null && at < end && count < MOST_COUNTED; at = recurrence.after(at))
+      count++;
+    return count;
+  }
+
+  /** `cancel()` may be called on any instance; the count of calls lies in the engine. */
+  private watchForCancel(job: Job, before: number): () => void {
+    const running = currentTask();
+    const watcher = createTask(
+      async () => {
+        for (;;) {
+          await sleep(LOOK_EVERY);
+          const state = await this.requests.state(job.name).catch(ignoreUnlessCancelled);
+          if (state !== null && state.cancels > before) return void running?.cancel(state.cancelReason);
+        }
+      },
+      { name: `watch ${job.name}` },
+    );
+    return () => watcher.cancel();
+  }
+}
+
+function ignoreUnlessCancelled(error: unknown): null {
+  rethrowCancelled(error);
+  return null;
+}
