@@ -5,7 +5,7 @@ import { faultProxy, postgres } from '@aiokit/testing/services';
 import pg from 'pg';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CANCEL_CHANNEL, type CancelEvent, Client, Pool } from '../src/index.ts';
-import { ask, eventually, running, untilIdle, untilRunning, useServer, whole } from './support.ts';
+import { ask, closedGate, eventually, running, untilIdle, untilRunning, useServer, whole } from './support.ts';
 
 const db = useServer();
 afterEach(() => untilIdle(db.url));
@@ -134,28 +134,32 @@ describe('a cancel through a proxy', () => {
   test('that refuses the second connection destroys the first', async () => {
     await using proxy = await faultProxy(db.server);
     const pool = new Pool({ connectionString: proxy.url(db.url), max: 1 });
+    const gate = await closedGate(db.url);
     await run(async () => {
-      const task = createTask(() => pool.query('select pg_sleep(0.5)'));
-      await untilRunning(db.url, 'pg_sleep');
+      const task = createTask(() => pool.query(`select ${gate.waits}`));
+      await untilRunning(db.url, gate.waits);
       proxy.refuse();
       task.cancel();
       await expect(timeout(4000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
       expect(pool.statistics()).toMatchObject({ total: 0, cancels: { dead: 1 } });
     });
+    await gate.open();
     await pool.end();
   });
 
   test('whose connection is cut in the middle ends it', async () => {
-    await using proxy = await faultProxy(db.server, { onCancelRequest: { delay: 50 } });
+    await using proxy = await faultProxy(db.server, { onCancelRequest: { until: new Promise(() => {}) } });
     const pool = new Pool({ connectionString: proxy.url(db.url), max: 1 });
+    const gate = await closedGate(db.url);
     await run(async () => {
-      const task = createTask(() => pool.query('select pg_sleep(0.5)'));
-      await untilRunning(db.url, 'pg_sleep');
+      const task = createTask(() => pool.query(`select ${gate.waits}`));
+      await untilRunning(db.url, gate.waits);
       task.cancel();
       await eventually(() => proxy.cancelRequests === 1);
       proxy.cut();
       await expect(timeout(4000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
       expect(pool.totalCount).toBe(0);
+      await gate.open();
       await eventually(async () => (await running(db.url)).length === 0);
     });
     await pool.end();
@@ -168,13 +172,17 @@ describe('a cancel through a proxy', () => {
       await run(async () => {
         const client = await pool.connect();
         await client.query('begin');
+        const gate = await closedGate(db.url);
         const seen: unknown[] = [];
         const task = createTask(async () => {
-          seen.push((await client.query('select pg_sleep(0.1), 7 as n')).rows[0].n);
-          await sleep(1000);
+          seen.push((await client.query(`select ${gate.waits}, 7 as n`)).rows[0].n);
+          await sleep(60_000);
         });
-        await untilRunning(db.url, 'pg_sleep');
+        await untilRunning(db.url, gate.waits);
+        const requests = proxy.cancelRequests;
         task.cancel();
+        await eventually(() => proxy.cancelRequests > requests);
+        await gate.open();
         await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
         expect(seen).toEqual([7]);
         expect((await client.query('rollback')).command).toBe('ROLLBACK');
@@ -197,9 +205,11 @@ describe('a cancel through a proxy', () => {
       task.cancel();
       await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
       expect(pool.statistics()).toMatchObject({ total: 0, cancels: { consumed: 1 } });
-      const neighbour = createTask(() => pool.query('select pg_sleep(0.2), 7 as n'));
-      await untilRunning(db.url, 'pg_sleep');
+      const gate = await closedGate(db.url);
+      const neighbour = createTask(() => pool.query(`select ${gate.waits}, 7 as n`));
+      await untilRunning(db.url, gate.waits);
       await ask(db.url, 'select pg_cancel_backend($1)', [pid]);
+      await gate.open();
       expect((await neighbour).rows).toMatchObject([{ n: 7 }]);
     });
     await pool.end();
@@ -263,12 +273,14 @@ describe('a cancel on a client', () => {
     const client = await connected();
     await run(async () => {
       await client.query('create table if not exists unsent (n int)');
-      const first = createTask(() => client.query('select pg_sleep(0.05)'));
+      const gate = await closedGate(db.url);
+      const first = createTask(() => client.query(`select ${gate.waits}`));
       await sleep(0);
       const second = createTask(() => client.query('insert into unsent values (1)'));
       await sleep(0);
       second.cancel();
       await expect(second).rejects.toMatchObject({ name: 'CancelledError' });
+      await gate.open();
       await first;
       expect(await client.fetch('select * from unsent')).toEqual([]);
     });
@@ -316,15 +328,17 @@ describe('a cancel on a client', () => {
   test('lets transaction control pass, even queued', async () => {
     const client = await connected();
     await run(async () => {
-      const blocking = client.query('select pg_sleep(0.05)');
+      const gate = await closedGate(db.url);
+      const blocking = client.query(`select ${gate.waits}`);
       const task = createTask(async () => {
         await client.query('/* open */ begin');
         done = true;
-        await sleep(1000);
+        await sleep(60_000);
       });
       let done = false;
-      await sleep(5);
+      await untilRunning(db.url, gate.waits);
       task.cancel();
+      await gate.open();
       await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
       await blocking;
       expect(done).toBe(true);
@@ -344,11 +358,13 @@ describe('a cancel on a client', () => {
   test('drops the result of a statement in a pipeline, and hits nobody', async () => {
     const client = await connected({ pipeline: true });
     await run(async () => {
-      const head = createTask(() => client.query('select pg_sleep(0.1)'));
+      const gate = await closedGate(db.url);
+      const head = createTask(() => client.query(`select ${gate.waits}`));
       const others = [1, 2, 3].map((n) => createTask(() => client.query('select $1::int as n', [n])));
-      await sleep(20);
+      await untilRunning(db.url, gate.waits);
       head.cancel();
       await expect(head).rejects.toMatchObject({ name: 'CancelledError' });
+      await gate.open();
       expect((await Promise.all(others)).map(({ rows }) => rows[0].n)).toEqual([1, 2, 3]);
     });
     await client.end();

@@ -1,7 +1,7 @@
 import { createTask, gather, run, shield, sleep, timeout, waitFor } from '@aiokit/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Client, Pool } from '../src/index.ts';
-import { eventually, untilIdle, untilRunning, useServer, whole } from './support.ts';
+import { closedGate, eventually, untilIdle, untilRunning, useServer, whole } from './support.ts';
 
 const db = useServer();
 let client: Client;
@@ -59,17 +59,21 @@ test('several statements at once on one client are cancelled together: one is st
 
 test('a query that two tasks await is stopped only when the last has left', async () => {
   await run(async () => {
-    const query = client.query('select pg_sleep(0.2), 1 as one');
+    const gate = await closedGate(db.url);
+    const query = client.query(`select ${gate.waits}, 1 as one`);
     const first = createTask(async () => await query);
     const second = createTask(async () => (await query).rows[0].one);
-    await sleep(20);
+    await untilRunning(db.url, gate.waits);
     first.cancel();
     await expect(first).rejects.toMatchObject(cancelled);
+    await gate.open();
     expect(await second).toBe(1);
-    const shielded = createTask(() => shield(client.query('select pg_sleep(0.05)')));
-    await sleep(10);
+    const other = await closedGate(db.url);
+    const shielded = createTask(() => shield(client.query(`select ${other.waits}`)));
+    await untilRunning(db.url, other.waits);
     shielded.cancel();
     await expect(shielded).rejects.toMatchObject(cancelled);
+    await other.open();
     expect(await client.fetchVal('select 3')).toBe(3);
   });
 });
@@ -96,20 +100,25 @@ test('what still runs when run() ends is stopped', async () => {
 });
 
 test("pg's own time limits work in a task", async () => {
-  const pool = new Pool({ connectionString: db.url, max: 1, connectionTimeoutMillis: 40 });
+  const pool = new Pool({ connectionString: db.url, max: 1 });
   await run(async () => {
     const held = await pool.connect();
+    pool.options.connectionTimeoutMillis = 300;
     await expect(pool.query('select 1')).rejects.toThrow('timeout exceeded when trying to connect');
     const task = createTask(() => pool.query('select 1'));
-    await sleep(5);
+    await sleep(0);
+    expect(pool.waitingCount).toBe(1);
     task.cancel();
     await expect(task).rejects.toMatchObject(cancelled);
-    await sleep(60); // beyond the limit of the cancelled one
+    await sleep(350); // beyond the limit of the cancelled one
     expect(pool.waitingCount).toBe(0);
+    pool.options.connectionTimeoutMillis = 0;
     held.release();
-    await expect(pool.query({ text: 'select pg_sleep(0.3)', query_timeout: 30 } as never)).rejects.toThrow(
+    const gate = await closedGate(db.url);
+    await expect(pool.query({ text: `select ${gate.waits}`, query_timeout: 30 } as never)).rejects.toThrow(
       'Query read timeout',
     );
+    await gate.open();
     expect(await pool.fetchVal('select 1')).toBe(1);
   });
   await pool.end();

@@ -3,7 +3,7 @@ import { createTask, isCancelled, run, sleep, taskGroup, timeout } from '@aiokit
 import { faultProxy, type PostgresServer, postgres } from '@aiokit/testing/services';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client, Pool } from '../src/index.ts';
-import { eventually, whole } from './support.ts';
+import { eventually, running, whole } from './support.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -147,7 +147,7 @@ test('a group whose connection is cut ends with the error, and cancels the rest'
       tasks.createTask(() => pool.query('select pg_sleep(60)'));
       tasks.createTask(() => direct.query('select pg_sleep(60)'));
     });
-    await sleep(100);
+    await eventually(async () => (await running(server.url)).length === 2);
     proxy.cut();
     const error = await group.catch((e) => e);
     expect(error.errors).toHaveLength(1);

@@ -55,11 +55,12 @@ describe('stream', () => {
   test('is stopped on the server by a cancel', async () => {
     await run(async () => {
       let seen = 0;
-      await expect(
-        timeout(150, async () => {
-          for await (const _ of pool.stream(SLOW_ROWS, { batch: 100 })) seen++;
-        }),
-      ).rejects.toMatchObject({ name: 'TimeoutError' });
+      const task = createTask(async () => {
+        for await (const _ of pool.stream(SLOW_ROWS, { batch: 100 })) seen++;
+      });
+      await eventually(() => seen === 200); // the third batch never comes
+      task.cancel();
+      await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
       expect(seen).toBe(200);
       await works();
     });
@@ -111,7 +112,7 @@ describe("others' cursors and streams", () => {
       await untilRunning(db.url, 'generate_series');
       await sleep(50);
       task.cancel();
-      await expect(timeout(2000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
+      await expect(timeout(10_000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
       await works();
     });
   });
@@ -129,7 +130,7 @@ describe("others' cursors and streams", () => {
       await untilRunning(db.url, 'generate_series');
       await sleep(100);
       task.cancel();
-      await expect(timeout(2000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
+      await expect(timeout(10_000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
       await works();
     });
   });
@@ -147,7 +148,7 @@ describe("others' cursors and streams", () => {
       await untilRunning(db.url, 'copy');
       await sleep(50);
       out.cancel();
-      await expect(timeout(2000, () => out)).rejects.toMatchObject({ name: 'CancelledError' });
+      await expect(timeout(10_000, () => out)).rejects.toMatchObject({ name: 'CancelledError' });
       await eventually(() => whole(pool));
       await works();
       await pool.query('drop table if exists sink; create table sink (n int)');
@@ -162,7 +163,7 @@ describe("others' cursors and streams", () => {
       await untilRunning(db.url, 'copy');
       await sleep(30);
       into.cancel();
-      await expect(timeout(2000, () => into)).rejects.toMatchObject({ name: 'CancelledError' });
+      await expect(timeout(10_000, () => into)).rejects.toMatchObject({ name: 'CancelledError' });
       await eventually(() => whole(pool));
       expect(await pool.fetchVal('select count(*)::int from sink')).toBe(0);
     });
@@ -302,7 +303,7 @@ describe('cancels at random instants', () => {
         const task = createTask(flow);
         await sleep(Math.random() * 15);
         task.cancel();
-        await expect(timeout(5000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
+        await expect(timeout(10_000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
         await eventually(() => whole(pool));
       }
       await works();

@@ -10,7 +10,7 @@ import Cursor from 'pg-cursor';
 import { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client, Pool } from '../src/index.ts';
-import { ask, eventually, running, untilIdle, untilRunning, useServer, whole } from './support.ts';
+import { ask, closedGate, eventually, running, untilIdle, untilRunning, useServer, whole } from './support.ts';
 
 const db = useServer();
 let pool: Pool;
@@ -32,7 +32,7 @@ async function cancelAsleep(work: () => PromiseLike<unknown>): Promise<unknown> 
     const task = createTask(async () => await work());
     await untilRunning(db.url, 'pg_sleep');
     task.cancel();
-    const error = await timeout(3000, () => task).catch((e) => e);
+    const error = await timeout(10_000, () => task).catch((e) => e);
     expect(task.cancelled()).toBe(true);
     await untilIdle(db.url);
     return error;
@@ -73,16 +73,20 @@ describe('Drizzle', () => {
 
   test('its BEGIN is not lost behind a query of on("connect")', async () => {
     const fresh = new Pool({ connectionString: db.url, max: 2, maxUses: 1 });
-    fresh.on('connect', (client) => void client.query('select pg_sleep(0.1)'));
+    let gate = await closedGate(db.url);
+    fresh.on('connect', (client) => void client.query(`select ${gate.waits}`));
     const orm = drizzle(fresh);
     await run(async () => {
       for (let round = 0; round < 3; round++) {
         const task = createTask(() => orm.transaction((tx) => tx.execute(drizzleSql`insert into notes values (2)`)));
-        await untilRunning(db.url, 'pg_sleep');
+        await untilRunning(db.url, gate.waits); // BEGIN is in the queue behind it
         task.cancel();
+        await sleep(0);
+        await gate.open();
         await task.catch(() => {});
         expect(task.cancelled()).toBe(true);
         await eventually(() => fresh.totalCount === 0);
+        gate = await closedGate(db.url);
       }
     });
     expect(await notes()).toEqual([]);

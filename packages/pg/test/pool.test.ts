@@ -1,8 +1,9 @@
 import { createTask, getRunningLoop, run, sleep, timeout, withSignal } from '@aiokit/core';
+import { faultProxy } from '@aiokit/testing/services';
 import pg from 'pg';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Client, Pool } from '../src/index.ts';
-import { ask, eventually, running, untilIdle, untilRunning, useServer, whole } from './support.ts';
+import { ask, closedGate, eventually, running, untilIdle, untilRunning, useServer, whole } from './support.ts';
 
 const db = useServer();
 const pools: pg.Pool[] = [];
@@ -112,21 +113,25 @@ describe('a query of the pool', () => {
   });
 
   test('that ended before the cancel took effect returns its value, and the cancel waits', async () => {
-    const pool = makePool({ max: 1 });
+    await using proxy = await faultProxy(db.server);
+    const pool = makePool({ connectionString: proxy.url(db.url), max: 1 });
     await run(async () => {
-      await pool.query('create table if not exists effects (n int)');
+      await pool.query('create table effects (n int)');
+      proxy.hold({ direction: 'toClient' });
+      let seen: unknown;
       const task = createTask(async () => {
-        const { rowCount } = await pool.query('insert into effects values (1)');
-        await sleep(1000);
-        return rowCount;
+        seen = (await pool.query('insert into effects values (1)')).rowCount;
+        await sleep(60_000);
       });
-      await sleep(0);
-      // The insert is on its way: its effect must not get lost behind a CancelledError.
-      let seen = 0;
+      // The insert has taken effect, its answer is on the way.
+      await eventually(async () => (await ask(db.url, 'select n from effects')).length === 1);
       task.cancel();
+      await eventually(() => proxy.cancelRequests === 1);
+      await proxy.restore();
       await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
-      seen = (await pool.query('select * from effects')).rows.length;
-      expect([0, 1]).toContain(seen);
+      expect(seen).toBe(1);
+      await eventually(() => pool.totalCount === 0);
+      expect(pool.statistics().cancels).toMatchObject({ tainted: 1 });
     });
   });
 
@@ -134,17 +139,24 @@ describe('a query of the pool', () => {
     const pool = makePool({ max: 1 });
     await run(async () => {
       await pool.query('create table pending (n int)');
+      let isConnected = false;
+      let begin = () => {};
+      const begun = new Promise<void>((resolve) => {
+        begin = resolve;
+      });
       const task = createTask(async () => {
         const client = await pool.connect();
+        isConnected = true;
         try {
-          await new Promise((resolve) => setTimeout(resolve, 20)); // no cancellation point
+          await begun; // no cancellation point
           await client.query('insert into pending values (1)');
         } finally {
           client.release();
         }
       });
-      await sleep(5);
+      await eventually(() => isConnected);
       task.cancel();
+      begin();
       await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
       expect((await pool.query('select * from pending')).rows).toEqual([]);
     });
@@ -158,7 +170,7 @@ describe('a query of the pool', () => {
       });
       await sleep(20);
       task.cancel();
-      await expect(timeout(1000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
+      await expect(timeout(10_000, () => task)).rejects.toMatchObject({ name: 'CancelledError' });
       await eventually(() => whole(pool));
     });
   });
@@ -253,15 +265,17 @@ describe('a connection', () => {
 describe('the options', () => {
   test("cancel: 'ignore' lets a query run to its end, returns its value and keeps the cancel", async () => {
     const pool = makePool();
+    const gate = await closedGate(db.url);
     await run(async () => {
       const task = createTask(async () => {
-        const { rows } = await pool.query({ text: 'select pg_sleep(0.1), 7 as n', cancel: 'ignore' });
+        const { rows } = await pool.query({ text: `select ${gate.waits}, 7 as n`, cancel: 'ignore' });
         seen = rows[0].n;
-        await sleep(1000);
+        await sleep(60_000);
       });
       let seen: unknown;
-      await untilRunning(db.url, 'pg_sleep');
+      await untilRunning(db.url, gate.waits);
       task.cancel();
+      await gate.open();
       await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
       expect(seen).toBe(7);
     });
@@ -269,13 +283,15 @@ describe('the options', () => {
 
   test("cancel: 'close' closes the connection", async () => {
     const pool = makePool({ cancel: 'close' });
+    const gate = await closedGate(db.url);
     await run(async () => {
-      const task = createTask(() => pool.query('select pg_sleep(0.2)'));
-      await untilRunning(db.url, 'pg_sleep');
+      const task = createTask(() => pool.query(`select ${gate.waits}`));
+      await untilRunning(db.url, gate.waits);
       task.cancel();
       await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
       expect(pool.statistics()).toMatchObject({ total: 0, idle: 0, cancels: { dead: 1 } });
       expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+      await gate.open();
     });
   });
 
@@ -341,13 +357,15 @@ function count(log: readonly unknown[], event: string): number {
 
 test('a pool that is ended refuses those who wait, and waits for those who work', async () => {
   const pool = new Pool({ connectionString: db.url, max: 1 });
+  const gate = await closedGate(db.url);
   await run(async () => {
-    const working = createTask(() => pool.query('select pg_sleep(0.1), 1 as one'));
-    await untilRunning(db.url, 'pg_sleep');
+    const working = createTask(() => pool.query(`select ${gate.waits}, 1 as one`));
+    await untilRunning(db.url, gate.waits);
     const waiting = createTask(() => pool.query('select 2'));
     await sleep(0);
     const ended = pool.end();
     await expect(waiting).rejects.toThrow('Cannot use a pool after calling end on the pool');
+    await gate.open();
     expect((await working).rows).toHaveLength(1);
     await ended;
     expect(pool.totalCount).toBe(0);

@@ -53,6 +53,6 @@ describe('transaction control', () => {
     expect(isTransactionControl(`${'/* x */ -- y\n '.repeat(5000)}select 1`)).toBe(false);
     expect(isTransactionControl(`begin;${' set x = 1;'.repeat(5000)}x`)).toBe(false);
     expect(isTransactionControl(`${' '.repeat(100_000)}x`)).toBe(false);
-    expect(performance.now() - begun).toBeLessThan(1000);
+    expect(performance.now() - begun).toBeLessThan(5000);
   });
 });

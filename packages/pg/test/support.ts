@@ -54,15 +54,30 @@ export async function untilRunning(url: string, text: string): Promise<void> {
   await eventually(async () => (await running(url)).some((query) => query.includes(text)));
 }
 
-/** Waits until nothing of ours runs on the server. Fails after 5 s. */
+/** Waits until nothing of ours runs on the server. */
 export async function untilIdle(url: string): Promise<void> {
   await eventually(async () => (await running(url)).length === 0);
 }
 
+/** A statement that waits until the test lets it go: `select ${gate.waits}` is seen by `untilRunning(url, gate.waits)`. */
+export async function closedGate(url: string): Promise<{ readonly waits: string; open(): Promise<void> }> {
+  const key = ++gates;
+  await ask(url, 'select pg_advisory_lock($1)', [key]);
+  return {
+    waits: `pg_advisory_xact_lock(${key})`,
+    open: async () => void (await ask(url, 'select pg_advisory_unlock($1)', [key])),
+  };
+}
+
+let gates = 1000;
+
+/** How long anything may take that must come true, in ms: a hang is a failure, a busy machine is none. */
+const PATIENCE = 15_000;
+
 export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 5000;
+  const end = performance.now() + PATIENCE;
   while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`It did not come true within 5 s: ${condition}`);
+    if (performance.now() > end) throw new Error(`It did not come true within ${PATIENCE} ms: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

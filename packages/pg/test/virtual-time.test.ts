@@ -23,7 +23,7 @@ test('a query wins against a timeout of the same virtual length, and an hour of 
       expect(await timeout(100, () => pool.fetchVal('select pg_sleep(0.3), 1'))).toBe('');
       await sleep(3_600_000);
       expect(await pool.fetchVal('select 2')).toBe(2);
-      expect(performance.now() - before).toBeLessThan(5000);
+      expect(performance.now() - before).toBeLessThan(15_000);
     }),
   ));
 
