@@ -15,6 +15,7 @@ import {
   trackIO,
 } from '@aiokit/core';
 import type { Dispatcher } from 'undici';
+import type { Collapser } from './collapsing.ts';
 import type { Applicant, ConnectionGate, Ticket } from './connection-gate.ts';
 import {
   ClientError,
@@ -38,6 +39,8 @@ import { isTraced, type RequestTrace, redirectChannel, requestChannel, retryChan
 export interface CallHost {
   readonly dispatcher: Dispatcher;
   readonly gate: ConnectionGate;
+  /** Where equal requests meet, if they are to. */
+  readonly collapser: Collapser | null;
   readonly budget: RetryBudget;
   readonly cookies: CookieKeeper | null;
   ended(call: Call): void;
@@ -170,7 +173,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
 
   /** @internal */
   responded(exchange: Exchange): void {
-    if (this.done()) return; // It was cancelled, and the answer crossed.
+    if (this.done() || exchange !== this.exchange) return; // It was given up, and the answer crossed.
     const { status, headers } = exchange;
     const setCookie = headers['set-cookie'];
     if (setCookie !== undefined) this.host.cookies?.store(this.url, setCookie);
@@ -185,8 +188,8 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
   }
 
   /** @internal */
-  failed(_exchange: Exchange, error: Error): void {
-    if (this.done()) return;
+  failed(exchange: Exchange, error: Error): void {
+    if (this.done() || exchange !== this.exchange) return;
     const { retry } = this.request;
     if (retry !== null && this.uploadError === null && this.tryAgain(retry, null)) return;
     this.fail(this.uploadError ?? error);
@@ -200,15 +203,25 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
     this.limit('connect', this.clock.now());
     if (!this.clock.real) this.operation ??= trackIO('http', { label: this.label });
     this.exchange = null;
-    this.ticket = this.host.gate.enter(this.url.origin, this);
+    const { collapser, gate } = this.host;
+    const isShared = collapser !== null && this.body === null && (this.method === 'GET' || this.method === 'HEAD');
+    if (isShared) collapser.join(this.open(null), this.dispatchOptions());
+    else this.ticket = gate.enter(this.url.origin, this);
   }
 
   /** @internal */
   admitted(ticket: Ticket): void {
-    const { request, url, method } = this;
-    const exchange = new Exchange(this, request, method, this.label, this.clock, ticket);
-    this.exchange = exchange;
-    exchange.start(this.host.dispatcher, {
+    this.open(ticket).start(this.host.dispatcher, this.dispatchOptions());
+  }
+
+  private open(ticket: Ticket | null): Exchange {
+    this.exchange = new Exchange(this, this.request, this.method, this.label, this.clock, ticket);
+    return this.exchange;
+  }
+
+  private dispatchOptions(): Dispatcher.DispatchOptions {
+    const { url, method } = this;
+    return {
       origin: url.origin,
       path: url.pathname + url.search,
       method,
@@ -216,7 +229,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
       body: this.openBody(),
       headersTimeout: 0,
       bodyTimeout: 0,
-    });
+    };
   }
 
   private outgoingHeaders(): HeaderRecord {
@@ -290,6 +303,8 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
     }
     this.endOperation();
     this.clearTimers();
+    this.exchange = null;
+    this.ticket = null;
     this.setTimer(
       'retry',
       this.clock.setTimer(when, () => this.send()),
@@ -369,7 +384,13 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
   }
 
   private expire(phase: TimeoutPhase, ms: number): void {
-    this._abort(new ClientTimeoutError(phase, ms, this.method, this.url.href, this.clock.now() - this.started));
+    const error = new ClientTimeoutError(phase, ms, this.method, this.url.href, this.clock.now() - this.started);
+    const { exchange } = this;
+    const { retry } = this.request;
+    // A server that is silent is as good as one that hung up.
+    const isBroken = phase === 'sockConnect' || phase === 'sockRead';
+    if (isBroken && retry !== null && !this.done() && this.tryAgain(retry, null)) exchange?.abort(error);
+    else this._abort(error);
   }
 
   /** One timer that looks again instead of one per piece of data. */

@@ -54,14 +54,21 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
   private readonly plan: ExchangePlan;
   private readonly method: string;
   private readonly clock: Clock;
-  /** Its place among the session's; given back when its connection is free again, or gone. */
-  private readonly ticket: Ticket;
+  /** Its place among the session's; given back when its connection is free again, or gone. `null` if it shares one. */
+  private readonly ticket: Ticket | null;
   private controller: Dispatcher.DispatchController | null = null;
   private decoder: Decoder | null = null;
   private reason: Error | null = null;
   private over = false;
 
-  constructor(owner: ExchangeOwner, plan: ExchangePlan, method: string, label: string, clock: Clock, ticket: Ticket) {
+  constructor(
+    owner: ExchangeOwner,
+    plan: ExchangePlan,
+    method: string,
+    label: string,
+    clock: Clock,
+    ticket: Ticket | null,
+  ) {
     this.owner = owner;
     this.plan = plan;
     this.method = method;
@@ -71,18 +78,12 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
   }
 
   start(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions): void {
-    // undici connects within the call, or for a streamed body in the next microtask.
-    const isStream = options.body instanceof Readable;
-    if (isStream) queueMicrotask(() => setDispatching(this));
-    dispatching = this;
-    try {
-      dispatcher.dispatch(options, this);
-    } catch (error) {
-      this.onResponseError(null, error as Error);
-    } finally {
-      dispatching = null;
-    }
-    if (isStream) queueMicrotask(() => setDispatching(null));
+    dispatchFor(this, dispatcher, options);
+  }
+
+  /** It shares an exchange with others: from now on this is what ends its part. */
+  boards(controller: Dispatcher.DispatchController): void {
+    this.controller = controller;
   }
 
   /** A connection is being made for this exchange, and for no other one. */
@@ -189,19 +190,44 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
   private end(): void {
     this.over = true;
     this.connecting = null;
-    this.ticket.release();
+    this.ticket?.release();
   }
 }
 
-/** The exchange whose dispatch runs right now, if any: a connector that is called meanwhile connects for it alone. */
-let dispatching: Exchange | null = null;
+/** Who is told of the socket that is being connected for it. */
+interface Connecting {
+  connectsWith(socket: Socket): void;
+  onResponseError(controller: null, error: Error): void;
+}
 
-function setDispatching(exchange: Exchange | null): void {
+/** Whose dispatch runs right now, if any: a connector that is called meanwhile connects for it alone. */
+let dispatching: Connecting | null = null;
+
+function setDispatching(exchange: Connecting | null): void {
   dispatching = exchange;
 }
 
-export function dispatchingExchange(): Exchange | null {
+export function dispatchingExchange(): Connecting | null {
   return dispatching;
+}
+
+export function dispatchFor(
+  exchange: Connecting & Dispatcher.DispatchHandler,
+  dispatcher: Dispatcher,
+  options: Dispatcher.DispatchOptions,
+): void {
+  // undici connects within the call, or for a streamed body in the next microtask.
+  const isStream = options.body instanceof Readable;
+  if (isStream) queueMicrotask(() => setDispatching(exchange));
+  dispatching = exchange;
+  try {
+    dispatcher.dispatch(options, exchange);
+  } catch (error) {
+    exchange.onResponseError(null, error as Error);
+  } finally {
+    dispatching = null;
+  }
+  if (isStream) queueMicrotask(() => setDispatching(null));
 }
 
 function describe(error: Error): string {

@@ -32,7 +32,7 @@ export type { ClientResponse, Redirection } from './response.ts';
 export type { RetryOptions } from './retry.ts';
 export { ClientSchemaError, type StandardSchema } from './schema.ts';
 export type { ServerSentEvent } from './server-sent-events.ts';
-export { ClientSession, type ClientSessionOptions } from './session.ts';
+export { ClientSession, type ClientSessionOptions, type ConnectionOptions, type HttpCacheOptions } from './session.ts';
 export { taskInterceptor } from './task-interceptor.ts';
 export type { ClientTimeout } from './timeouts.ts';
 export type { RequestTrace } from './tracing.ts';

@@ -1,12 +1,12 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import { currentDeadline, currentTask } from '@aiokit/core';
+import { Bridge } from '@aiokit/core';
 import { fetch } from './fetch.ts';
 import { RequestWait } from './task-interceptor.ts';
 
 /**
  * Binds the requests of code that knows nothing of tasks: the global `fetch`, and everything on node:http (axios, got, SDKs).
- * A request made in a task is aborted when the task is cancelled. Nothing is patched for node:http: Node tells of each
+ * A request made in a task (or inside a timeout or group outside of one) is aborted with it. Nothing is patched for node:http: Node tells of each
  * request on a diagnostics channel.
  *
  * @returns undoes it.
@@ -30,7 +30,7 @@ export function install(): Disposable {
 }
 
 function bind(message: unknown): void {
-  if (currentTask() === null && currentDeadline() === null) return;
+  if (!Bridge.isNeeded()) return;
   const { request } = message as { request: ClientRequest };
   let response: IncomingMessage | null = null;
   const wait = new RequestWait((error) => {

@@ -2,23 +2,29 @@ import type { TcpNetConnectOpts } from 'node:net';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { InvalidStateError } from '@aiokit/core';
 import type { buildConnector, Dispatcher } from 'undici';
+import { dropAbortedRequests } from './aborted-requests.ts';
 import { type App, AppDispatcher } from './app-dispatcher.ts';
 import { Call, type CallHost } from './call.ts';
+import { Collapser } from './collapsing.ts';
 import { ConnectionGate } from './connection-gate.ts';
 import { connector } from './connector.ts';
 import { CookieJar } from './cookie-jar.ts';
+import { DnsCache } from './dns-cache.ts';
 import { ClientError } from './errors.ts';
 import { type EventsOptions, eventsFrom } from './event-source.ts';
 import { type ReconnectOptions, webSocketsTo } from './reconnecting.ts';
 import { type CommonOptions, prepare, type RequestDefaults, type RequestOptions, resolveDefaults } from './request.ts';
 import { RetryBudget } from './retry.ts';
 import type { ServerSentEvent } from './server-sent-events.ts';
-import { Agent, EnvHttpProxyAgent, ProxyAgent } from './undici.ts';
+import { Agent, cacheInterceptor, EnvHttpProxyAgent, ProxyAgent } from './undici.ts';
 import type { WebSocketConnection } from './websocket.ts';
 import { WsConnecting, type WsConnectOptions } from './ws-connect.ts';
 
 /** What `tls.connect` and `net.connect` take. */
 export type ConnectionOptions = TlsOptions & Partial<Omit<TcpNetConnectOpts, 'timeout'>>;
+
+/** @see https://undici.nodejs.org/#/docs/api/CacheStore */
+export type HttpCacheOptions = NonNullable<Parameters<typeof cacheInterceptor>[0]>;
 
 export interface ClientSessionOptions extends CommonOptions {
   /** What relative URLs are resolved against. Default headers and `auth` with credentials are then sent to its origin only. */
@@ -31,6 +37,11 @@ export interface ClientSessionOptions extends CommonOptions {
   keepAlive?: number | undefined;
   /** Options of `tls.connect` and `net.connect` for new connections: `ca`, `cert`, `key`, `rejectUnauthorized`, `lookup`, … */
   connection?: ConnectionOptions | undefined;
+  /**
+   * How long a host's addresses are kept, in ms; `null` to look them up for each connection. Default: 10,000, and `null` beside
+   * a `connection.lookup`.
+   */
+  dnsCache?: number | null | undefined;
   /** A path of a Unix domain socket: all requests go there, whatever the host in their URL. */
   socketPath?: string | undefined;
   /** Where cookies are kept; `null` to have none. Default: a new jar. */
@@ -42,6 +53,16 @@ export interface ClientSessionOptions extends CommonOptions {
   proxy?: string | URL | undefined;
   /** Whether to speak HTTP/2 with servers that offer it over TLS. Default: false. */
   http2?: boolean | undefined;
+  /**
+   * Whether to keep responses that may be kept, and to answer from them (RFC 9111). `true` keeps them in memory, and none that
+   * is `private`; an object is what undici's cache interceptor takes: `store`, `type`, `methods`, … Default: false.
+   */
+  cache?: boolean | HttpCacheOptions | undefined;
+  /**
+   * Whether equal GET and HEAD requests (in all their headers, too) that are under way at the same time are one request to the
+   * server. It is cancelled when the last of its callers leaves. Default: false.
+   */
+  collapse?: boolean | undefined;
   /** An app to call in this process instead of a server on the network, as `serve` takes it. */
   app?: App | undefined;
   /** An undici dispatcher to send requests through, instead of one of the session's own. It stays open when the session closes. */
@@ -62,7 +83,7 @@ export interface ClientSessionOptions extends CommonOptions {
  */
 export class ClientSession implements AsyncDisposable {
   readonly cookieJar: CookieJar | null;
-  private readonly connection: ClientSessionOptions['connection'];
+  private readonly connection: ConnectionOptions;
   private readonly defaults: RequestDefaults;
   private readonly dispatcher: Dispatcher;
   private readonly isOwnDispatcher: boolean;
@@ -75,15 +96,18 @@ export class ClientSession implements AsyncDisposable {
     this.defaults = resolveDefaults(options);
     this.isOwnDispatcher = options.dispatcher === undefined;
     this.cookieJar = options.cookieJar === undefined ? new CookieJar() : options.cookieJar;
-    this.connection = options.connection;
-    this.dispatcher = options.dispatcher ?? makeDispatcher(options);
+    const dns = dnsCacheFor(options);
+    this.connection = dns === null ? (options.connection ?? {}) : { ...options.connection, lookup: dns.lookup };
+    this.dispatcher = options.dispatcher ?? makeDispatcher(options, this.connection, dns);
+    const dispatcher = withCache(this.dispatcher, options.cache);
     this.gate = new ConnectionGate(
       positive(options.limit ?? 100, 'limit'),
       positive(options.limitPerHost ?? Infinity, 'limitPerHost'),
     );
     this.host = {
-      dispatcher: this.dispatcher,
+      dispatcher,
       gate: this.gate,
+      collapser: options.collapse ? new Collapser(this.gate, dispatcher) : null,
       budget: new RetryBudget(),
       cookies: this.cookieJar,
       ended: (call) => void this.calls.delete(call),
@@ -143,12 +167,7 @@ export class ClientSession implements AsyncDisposable {
     const cookie = this.cookieJar?.headerFor(target) ?? '';
     const all = cookie === '' ? rest : { cookie, ...rest };
     target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
-    return new WsConnecting(
-      target,
-      all,
-      { timeout: timeouts.sockConnect, ...options },
-      (this.connection ?? {}) as object,
-    );
+    return new WsConnecting(target, all, { timeout: timeouts.sockConnect, ...options }, this.connection as object);
   }
 
   /**
@@ -202,10 +221,21 @@ export class ClientSession implements AsyncDisposable {
   }
 }
 
-function makeDispatcher(options: ClientSessionOptions): Dispatcher {
+function dnsCacheFor({
+  connection,
+  dnsCache = connection?.lookup ? null : 10_000,
+}: ClientSessionOptions): DnsCache | null {
+  return dnsCache === null ? null : new DnsCache(positive(dnsCache, 'dnsCache'), connection?.lookup);
+}
+
+function makeDispatcher(
+  options: ClientSessionOptions,
+  connectionOptions: ConnectionOptions,
+  dns: DnsCache | null,
+): Dispatcher {
   if (options.app !== undefined) return new AppDispatcher(options.app);
   const { socketPath = null, http2 = false, proxy } = options;
-  const connection = (options.connection ?? {}) as buildConnector.BuildOptions;
+  const connection = connectionOptions as buildConnector.BuildOptions;
   const common = {
     keepAliveTimeout: positive(options.keepAlive ?? 15_000, 'keepAlive'),
     // The session has timeouts of its own, exact ones.
@@ -215,7 +245,15 @@ function makeDispatcher(options: ClientSessionOptions): Dispatcher {
   };
   if (proxy === 'environment') return new EnvHttpProxyAgent({ ...common, connect: connection });
   if (proxy !== undefined) return new ProxyAgent({ ...common, uri: String(proxy), requestTls: connection });
-  return new Agent({ ...common, connect: connector({ ...connection, socketPath, allowH2: http2 }) });
+  const connect = connector({ ...connection, socketPath, allowH2: http2 }, (hostname) => dns?.forget(hostname));
+  const agent = new Agent({ ...common, connect });
+  dropAbortedRequests(agent);
+  return agent;
+}
+
+function withCache(dispatcher: Dispatcher, cache: ClientSessionOptions['cache']): Dispatcher {
+  if (cache === undefined || cache === false) return dispatcher;
+  return dispatcher.compose(cacheInterceptor(cache === true ? {} : cache));
 }
 
 function httpUrl(url: string | URL): string {

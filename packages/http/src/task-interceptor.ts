@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { Bridge, type CancelledError, currentDeadline, currentTask } from '@aiokit/core';
+import { Bridge, type CancelledError } from '@aiokit/core';
 import type { Dispatcher } from 'undici';
 
 type Handler = Dispatcher.DispatchHandler;
@@ -11,7 +11,7 @@ type Controller = Dispatcher.DispatchController;
  * response has been read, and a cancel aborts it at once, also while it is queued or its connection is being made. Compose it
  * last, then it is outermost and shared work (`cache`, `deduplicate`) below it is spared.
  *
- * Outside a task a request passes untouched.
+ * Outside a task (and outside of any timeout or group) a request passes untouched.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ type Controller = Dispatcher.DispatchController;
  */
 export function taskInterceptor(): Dispatcher.DispatcherComposeInterceptor {
   return (dispatch) => (options, handler) => {
-    if (currentTask() === null && currentDeadline() === null) return dispatch(options, handler);
+    if (!Bridge.isNeeded()) return dispatch(options, handler);
     return dispatch(
       options,
       handler.onRequestStart === undefined ? new OldTaskHandler(handler) : new TaskHandler(handler),

@@ -8,6 +8,8 @@ import api from 'undici/lib/api/index.js';
 // @ts-expect-error
 import ConnectorBuilder from 'undici/lib/core/connect.js';
 // @ts-expect-error
+import symbols from 'undici/lib/core/symbols.js';
+// @ts-expect-error
 import AgentClass from 'undici/lib/dispatcher/agent.js';
 // @ts-expect-error
 import DispatcherClass from 'undici/lib/dispatcher/dispatcher.js';
@@ -15,12 +17,18 @@ import DispatcherClass from 'undici/lib/dispatcher/dispatcher.js';
 import EnvHttpProxyAgentClass from 'undici/lib/dispatcher/env-http-proxy-agent.js';
 // @ts-expect-error
 import ProxyAgentClass from 'undici/lib/dispatcher/proxy-agent.js';
+// @ts-expect-error
+import cacheInterceptorFunction from 'undici/lib/interceptor/cache.js';
 
 export const Agent: typeof undici.Agent = AgentClass;
 export const Dispatcher: typeof undici.Dispatcher = DispatcherClass;
 export const EnvHttpProxyAgent: typeof undici.EnvHttpProxyAgent = EnvHttpProxyAgentClass;
 export const ProxyAgent: typeof undici.ProxyAgent = ProxyAgentClass;
 export const buildConnector: typeof undici.buildConnector = ConnectorBuilder;
+
+export const cacheInterceptor: typeof undici.interceptors.cache = cacheInterceptorFunction;
+export const kQueue: unique symbol = symbols.kQueue;
+export const kPendingIdx: unique symbol = symbols.kPendingIdx;
 
 // request(), connect() and their kin, which the index gives to every dispatcher, and the proxies use.
 Object.assign(Dispatcher.prototype, api);

@@ -80,3 +80,22 @@ test('a service that is down is not beaten: the budget runs out', async () => {
   for (let i = 0; i < 40; i++) await session.get('/').bytes();
   expect(server.seen.length).toBeLessThan(40 + 10 + 5);
 });
+
+test('a server that is silent for sockRead is asked again, on another connection', async () => {
+  let left = 2;
+  await using server = await httpServer((request, response) => {
+    if (left-- <= 0) return echo(request, response);
+    request.resume(); // And no word.
+  });
+  await using session = new ClientSession({
+    baseUrl: server.url,
+    timeout: { sockRead: 400 },
+    retry: { limit: 2, delay: 1 },
+  });
+  expect((await session.get('/').json<Echoed>()).method).toBe('GET');
+  expect(server.connectionsMade()).toBe(3);
+  left = 99;
+  await expect(session.get('/', { timeout: { sockRead: 20 } })).rejects.toMatchObject({ phase: 'sockRead' });
+  expect(server.seen).toHaveLength(6);
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
