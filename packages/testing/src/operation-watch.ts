@@ -1,6 +1,6 @@
 import type { EventLoop, Operation } from '@aiokit/core';
 import { outsideRun } from './current-run.ts';
-import { realNow } from './real-time.ts';
+import { realNow, realSetTimeout } from './real-time.ts';
 
 /** An operation that is in flight for too long. */
 export interface Stall {
@@ -27,6 +27,7 @@ interface Entry {
 export class OperationWatch {
   private readonly loop: EventLoop;
   private readonly ioTimeout: number;
+  private readonly quiet: number;
   private readonly onChange: () => void;
   private readonly entries = new Map<Operation, Entry>();
   private readonly subscription: Disposable;
@@ -36,9 +37,10 @@ export class OperationWatch {
   /** The changes up to which everything sent by the servers of open-ended waits has arrived. */
   private fencedAt: number | null = null;
 
-  constructor(loop: EventLoop, ioTimeout: number, onChange: () => void) {
+  constructor(loop: EventLoop, limits: { ioTimeout: number; quiet: number }, onChange: () => void) {
     this.loop = loop;
-    this.ioTimeout = ioTimeout;
+    this.ioTimeout = limits.ioTimeout;
+    this.quiet = limits.quiet;
     this.onChange = onChange;
     this.subscription = loop.activity.onChange(() => this.changed());
   }
@@ -98,15 +100,15 @@ export class OperationWatch {
 
   /**
    * Sees to it that what servers of open-ended waits sent before has arrived. Nothing that arrived since the last time:
-   * nothing can be on its way.
+   * nothing can be on its way. A server that cannot be asked is given a short real time.
    *
    * @returns whether there is something to wait for.
    */
   fence(events: number): boolean {
     if (this.fencing !== null) return true;
-    const fences = [...this.loop.activity.operations].filter((operation) => operation.open && operation.fence);
+    const waits = [...this.loop.activity.operations].filter(({ open }) => open);
     const stamp = events + this.changes;
-    if (fences.length === 0 || this.fencedAt === stamp) return false;
+    if (waits.length === 0 || this.fencedAt === stamp) return false;
     if (this.rounds > 0) {
       const { changes } = this;
       const calm = changes === this.changesAtFence;
@@ -118,7 +120,7 @@ export class OperationWatch {
     }
     this.rounds++;
     this.changesAtFence = this.changes;
-    this.fencing = Promise.allSettled(fences.map((operation) => operation.fence?.())).then(() => {
+    this.fencing = Promise.allSettled(waits.map(({ fence }) => fence?.() ?? this.aWhile())).then(() => {
       this.fencing = null;
       this.onChange();
     });
@@ -126,6 +128,10 @@ export class OperationWatch {
   }
 
   private changesAtFence = 0;
+
+  private aWhile(): Promise<void> {
+    return new Promise((resolve) => realSetTimeout(resolve, this.quiet));
+  }
 
   private changed(): void {
     this.changes++;

@@ -197,7 +197,7 @@ export class VirtualClock implements Clock {
     }
     this.loop = loop;
     this.ended = false;
-    this.operations = new OperationWatch(loop, this.ioTimeout, () => this.stir());
+    this.operations = new OperationWatch(loop, { ioTimeout: this.ioTimeout, quiet: this.quiet }, () => this.stir());
     const unwatch = watchForeignActivity(loop, this.foreign);
     this.stir();
     return () => {

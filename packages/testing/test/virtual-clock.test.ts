@@ -268,6 +268,19 @@ describe('before a jump', () => {
       operation.end();
     }));
 
+  test('a peer that cannot be asked is given a short real time', () =>
+    runTest(
+      async ({ clock }) => {
+        const queue = new Queue<string>();
+        const operation = trackIO('websocket', { label: 'ws://…', open: true });
+        setTimeout(() => queue.putNowait('message'), 20).unref();
+        expect(await timeout(1, () => queue.get())).toBe('message');
+        expect(clock.now()).toBe(0);
+        operation.end();
+      },
+      { quiet: 500 },
+    ));
+
   test('they are not fenced again when nothing has arrived since', () =>
     runTest(async () => {
       let fences = 0;

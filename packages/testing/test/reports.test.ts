@@ -1,0 +1,245 @@
+/**
+ * Each report of an operation is needed: what it is there for works with it, and fails when it alone is taken away. What is
+ * waited for is late by a tenth of a second, which a clock that knows nothing of it does not wait.
+ */
+import { createHash } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createTask, sleep, timeout } from '@aiokit/core';
+import { ThreadPoolExecutor, toThread } from '@aiokit/core/threads';
+import { ClientSession, fetch } from '@aiokit/http';
+import { serve } from '@aiokit/http/server';
+import { Pool } from '@aiokit/pg';
+import { Redis } from '@aiokit/redis';
+import { type RunTestOptions, runTest, waitAllTasksBlocked } from '@aiokit/testing';
+import {
+  type FaultProxy,
+  faultProxy,
+  type PostgresServer,
+  postgres,
+  type RedisServer,
+  redis,
+} from '@aiokit/testing/services';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { notification, poppedElement, publishedMessage } from './arrivals.ts';
+import { findReports, type Report, remove } from './reports.ts';
+
+const HOUR = 3_600_000;
+/** Real ms. */
+const LATE = 100;
+
+let postgresServer: PostgresServer;
+let redisServer: RedisServer;
+/** Where answers are late. */
+let latePostgres: FaultProxy;
+let lateRedis: FaultProxy;
+let lateHttp: Server;
+beforeAll(async () => {
+  [postgresServer, redisServer] = await Promise.all([postgres({ server: 'private' }), redis({ server: 'private' })]);
+  [latePostgres, lateRedis] = await Promise.all([faultProxy(postgresServer), faultProxy(redisServer)]);
+  for (const proxy of [latePostgres, lateRedis]) proxy.delay(LATE, { direction: 'toClient' });
+  lateHttp = await lateServer();
+});
+afterAll(async () => {
+  lateHttp?.closeAllConnections();
+  lateHttp?.close();
+  for (const each of [latePostgres, lateRedis, postgresServer, redisServer]) await each?.[Symbol.asyncDispose]();
+});
+
+/** By file, or by file and number where a file has several that stand for different things. */
+const scenarios: Record<string, () => Promise<void>> = {
+  'core/src/threads/job.ts': async () => {
+    expect(await timeout(HOUR, () => toThread(sleepInThread, LATE))).toBe('awake');
+  },
+  'core/src/threads/worker-pool.ts': async () => {
+    const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+    await pool.submit(sleepAtExit, LATE);
+    await timeout(HOUR, () => pool.shutdown());
+  },
+
+  'http/src/call.ts': () =>
+    inSession(async (session) => {
+      expect((await timeout(HOUR, () => session.get(urlOf('/late')))).status).toBe(200);
+    }),
+  'http/src/incoming-body.ts': () =>
+    inSession(async (session) => {
+      const response = await session.get(urlOf('/late-body'));
+      expect(await timeout(HOUR, () => response.text())).toBe('late');
+    }),
+  'http/src/fetch-response.ts': async () => {
+    const response = await timeout(HOUR, () => fetch(urlOf('/late')));
+    expect(await response.text()).toBe('late');
+  },
+  'http/src/ws-connect.ts': () =>
+    inSession(async (session) => {
+      const socket = await timeout(HOUR, () => session.wsConnect(urlOf('/late-upgrade')));
+      await socket.close();
+    }),
+  'http/src/websocket.ts': () =>
+    inSession(async (session) => {
+      const socket = await session.wsConnect(urlOf('/late-message'));
+      expect(await socket.receive()).toBe('late'); // Nobody else can wake it: no deadlock.
+      await socket.close();
+    }),
+  'http/src/server/request-task.ts': async () => {
+    await using server = await serve(sleepyHandler, { port: 0 });
+    await inSession(async (session) => {
+      expect(await (await session.get(server.url)).text()).toBe('awake');
+    });
+  },
+  'http/src/app-dispatcher.ts': async () => {
+    await using session = new ClientSession({ app: sleepyHandler, baseUrl: 'http://app' });
+    expect(await (await session.get('/')).text()).toBe('awake');
+  },
+
+  'pg/src/client.ts': () =>
+    inPool(async (pool) => {
+      const client = await timeout(HOUR, () => pool.connect());
+      client.release();
+    }),
+  'pg/src/bridge.ts': () =>
+    inPool(async (pool) => {
+      expect((await timeout(HOUR, () => pool.query('select 1 as n'))).rows).toEqual([{ n: 1 }]);
+    }),
+  // The statement ends by itself while the request to cancel it is on its way.
+  'pg/src/cancellation.ts': async () => {
+    await using proxy = await faultProxy(postgresServer, { onCancelRequest: { delay: 5 * LATE } });
+    await inPool(async (pool) => {
+      await cancelAndRelease(pool, `select pg_sleep(${(2 * LATE) / 1_000})`);
+      await timeout(HOUR, () => pool.query('select 1'));
+    }, proxy);
+  },
+  // The server is asked whether the connection leads straight to it. It does not, and goes.
+  'pg/src/direct.ts': () =>
+    inPool(async (pool) => {
+      await cancelAndRelease(pool, 'select pg_sleep(60)');
+      await waitAllTasksBlocked();
+      expect(pool.totalCount).toBe(0);
+    }),
+  'pg/src/listen.ts 1': () => inPool((pool) => timeout(HOUR, () => pool.listen('jobs').ready())),
+  'pg/src/listen.ts 2': () => notification(latePostgres.url(postgresServer.url), postgresServer.url),
+
+  'redis/src/bridge.ts': () =>
+    inRedis(async (client) => {
+      expect(await timeout(HOUR, () => client.echo('hello'))).toBe('hello');
+    }),
+  'redis/src/blocking-call.ts': () => poppedElement(lateRedis.url(redisServer.url), redisServer.url),
+  'redis/src/subscription.ts 1': () => inRedis((client) => timeout(HOUR, () => client.listen('news').ready())),
+  'redis/src/subscription.ts 2': () =>
+    inRedis(async (client) => {
+      const subscription = client.listen('news');
+      await subscription.ready();
+      await timeout(HOUR, () => subscription.close());
+    }),
+  'redis/src/subscription.ts 3': () => publishedMessage(lateRedis.url(redisServer.url), redisServer.url),
+};
+
+/** What passes in virtual time by itself. */
+const elapses: Record<string, number> = {
+  'http/src/server/request-task.ts': 60_000,
+  'http/src/app-dispatcher.ts': 60_000,
+};
+
+/** What a test ends with whose clock has gone on, or has not. */
+const WITHOUT = /timed out|Deadlock|in flight for|to be \+?0/;
+const reports = findReports();
+
+test('every report stands here', () => {
+  const unknown = reports.filter((report) => scenarioOf(report) === undefined).map(({ name }) => name);
+  const names = reports.flatMap(({ name, file }) => [name, file]);
+  expect(unknown).toEqual([]);
+  expect(Object.keys(scenarios).filter((name) => !names.includes(name))).toEqual([]);
+});
+
+test.for(Object.entries(scenarios))('%s is needed', async ([name, scenario]) => {
+  await inTest(name, scenario, { timeout: 15_000 });
+  const removed = reports.filter((report) => scenarioOf(report) === name);
+  const without = () => {
+    for (const report of removed) remove(report);
+    return scenario();
+  };
+  await expect(inTest(name, without, { timeout: 3_000, ioTimeout: 1_000, allowLeaks: true })).rejects.toThrow(WITHOUT);
+});
+
+function scenarioOf({ name, file }: Report): string | undefined {
+  return [name, file].find((each) => Object.hasOwn(scenarios, each));
+}
+
+function inTest(name: string, scenario: () => Promise<void>, options: RunTestOptions): Promise<void> {
+  return runTest(async ({ clock }) => {
+    await scenario();
+    expect(clock.now()).toBe(elapses[name] ?? 0);
+  }, options);
+}
+
+async function inSession(body: (session: ClientSession) => Promise<void>): Promise<void> {
+  await using session = new ClientSession({ timeout: null });
+  await body(session);
+}
+
+async function inPool(body: (pool: Pool) => Promise<void>, proxy: FaultProxy = latePostgres): Promise<void> {
+  const pool = new Pool({ connectionString: proxy.url(postgresServer.url), max: 1 });
+  try {
+    await body(pool);
+  } finally {
+    await pool.end();
+  }
+}
+
+async function inRedis(body: (client: Redis) => Promise<void>): Promise<void> {
+  const client = new Redis(lateRedis.url(redisServer.url));
+  try {
+    await body(client);
+  } finally {
+    client.disconnect();
+  }
+}
+
+/** The pool's only connection is given back while something is still to be found out about it. */
+async function cancelAndRelease(pool: Pool, text: string): Promise<void> {
+  const client = await pool.connect();
+  const query = createTask(() => client.query(text));
+  await sleep(0);
+  await sleep(0); // It has been sent.
+  query.cancel();
+  await query.catch(() => {});
+  client.release();
+}
+
+async function sleepyHandler(): Promise<Response> {
+  await sleep(60_000);
+  return new Response('awake');
+}
+
+function sleepInThread(ms: number): string {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  return 'awake';
+}
+
+function sleepAtExit(ms: number): void {
+  process.on('exit', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms));
+}
+
+function urlOf(path: string): string {
+  return `http://127.0.0.1:${(lateHttp.address() as AddressInfo).port}${path}`;
+}
+
+/** Outside of any test: a server like any other, whose time is real. */
+async function lateServer(): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.url === '/late-body') response.flushHeaders();
+    setTimeout(() => response.end('late'), LATE);
+  });
+  server.on('upgrade', (request, socket) => {
+    const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    const answer = `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`;
+    const isLate = request.url === '/late-upgrade';
+    setTimeout(() => socket.write(answer), isLate ? LATE : 0);
+    if (!isLate) setTimeout(() => socket.write(Buffer.from('\x81\x04late', 'latin1')), LATE);
+    socket.on('data', (frame: Buffer) => frame[0] === 0x88 && socket.end(Buffer.from([0x88, 0])));
+  });
+  server.listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  return server;
+}
