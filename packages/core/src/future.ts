@@ -54,11 +54,11 @@ export class Future<T> implements Promise<T> {
   /** @internal */ _watchers: Watcher | null = null;
   /** @internal Somebody took the result, so that a failure needs no report. */ _taken = false;
   /** @internal */ readonly _loop: EventLoop;
-  /** @internal Debug mode: where it was made. */ readonly _site: Error | null;
+  /** @internal Debug mode: where it was made. */ declare _site?: Error;
 
   constructor(loop?: EventLoop) {
     this._loop = loop ?? currentLoop();
-    this._site = this._loop.debug ? new Error('made here') : null;
+    if (this._loop.debug) this._site = new Error('made here');
   }
 
   /** Whether it has a result, an exception, or was cancelled. */
@@ -224,12 +224,14 @@ export class Future<T> implements Promise<T> {
     const waiters = this._waiters;
     if (waiters !== null) {
       this._waiters = null;
-      forEachIn(waiters, (waiter) => this._settle(waiter));
+      if (waiters.next === waiters) this._settle(waiters);
+      else forEachIn(waiters, (waiter) => this._settle(waiter));
     }
     const watchers = this._watchers;
     if (watchers !== null) {
       this._watchers = null;
-      forEachIn(watchers, (watcher) => watcher.callback(this as Future<unknown>));
+      if (watchers.next === watchers) watchers.callback(this as Future<unknown>);
+      else forEachIn(watchers, (watcher) => watcher.callback(this as Future<unknown>));
     }
     if (state === FAILED && !this._taken) this._loop._failures.add(this);
     return true;
@@ -243,8 +245,10 @@ export class Future<T> implements Promise<T> {
     return this._finish(CANCELLED, error);
   }
 
-  /** @internal A cancel that it was sent already came another way, too. */
-  _recount(_error: CancelledError, _passed: Set<Scope>): void {}
+  /** @internal A cancel that it was sent already came another way, too. Returns whether the first is still on its way. */
+  _recount(_error: CancelledError, _passed: Set<Scope>): boolean {
+    return false;
+  }
 
   /** @internal Rejects one waiter and leaves the Future to the others. */
   _release(waiter: Waiter, error: CancelledError): void {
@@ -299,10 +303,15 @@ export class Future<T> implements Promise<T> {
     else this._settle(waiter);
   }
 
+  /** @internal */
+  _wake(waiter: Waiter): void {
+    this._loop._wake(waiter, this._value as never);
+  }
+
   private _settle(waiter: Waiter): void {
     this._take();
     if (this._state === RESOLVED) {
-      this._loop._wake(waiter, this._value as never);
+      this._wake(waiter);
       waiter.leaveScope();
     } else {
       this._reject(waiter, this._value);

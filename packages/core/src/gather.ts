@@ -96,8 +96,9 @@ class Gather extends Future<unknown[]> implements Joiner {
     return open;
   }
 
-  override _recount(error: CancelledError, passed: Set<Scope>): void {
-    if (this.cancelRequest === error) for (const child of this.children) child._recount(error, passed);
+  override _recount(error: CancelledError, passed: Set<Scope>): boolean {
+    if (this.cancelRequest !== error) return false;
+    return this.children.filter((child) => child._recount(error, passed)).length > 0;
   }
 
   override get [Symbol.toStringTag](): string {

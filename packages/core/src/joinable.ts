@@ -15,8 +15,8 @@ export type Joined<J> = J extends () => infer R ? Awaited<R> : Awaited<J>;
  * @param index its place in `items`, for the error message.
  */
 export function toFuture<T>(item: Joinable<T>, index?: number): Future<T> {
-  if (item instanceof Future) return item;
   if (typeof item === 'function') return createTask(item as () => T) as Future<T>;
+  if (item instanceof Future) return item;
   if (isThenable(item)) return until(item);
   const name = index === undefined ? 'item' : `items[${index}]`;
   throw new TypeError(`${name} must be a function, a Task, a Future or a promise, got ${shown(item)}`);

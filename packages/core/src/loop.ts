@@ -173,6 +173,12 @@ export class EventLoop {
     else waiter.resolve(value);
   }
 
+  /** @internal Whether a promise may wake a task's awaiters: nothing chooses their order, times them or holds them back. */
+  _mayPassOn(): boolean {
+    this.counter.epoch++;
+    return this.deliveries === null && !this.debug && this.fairness.allowsWake();
+  }
+
   /** @internal Whether the next wake-up may happen at once. */
   _mayWake(): boolean {
     return this.fairness.allowsWake();

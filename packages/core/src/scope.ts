@@ -19,8 +19,8 @@ export interface Scope {
   readonly loop: EventLoop;
   /** The task that runs in this scope, or null: scopes work without one, too. */
   readonly task: Task<unknown> | null;
-  parent: Scope | null;
-  open: boolean;
+  readonly parent: Scope | null;
+  readonly open: boolean;
   waiters: Waiter | null;
   children: NestedScope | null;
   /** A cancel that found no wait: the next wait takes it. */
@@ -136,7 +136,10 @@ export function cancelsAround(scope: Scope | null): number {
 
 /** Sends a cancel into a scope: to every wait inside, or else it stays pending until the next wait. */
 export function cancelScope(scope: Scope, error: CancelledError): boolean {
-  if (scope.sent?.includes(error)) return recount(scope, error);
+  if (scope.sent?.includes(error)) {
+    recount(scope, error);
+    return true;
+  }
   scope.cancels++;
   if (scope.sent === null) scope.sent = [error];
   else scope.sent.push(error);
@@ -144,20 +147,22 @@ export function cancelScope(scope: Scope, error: CancelledError): boolean {
 }
 
 /**
- * One cancel that came two ways, through a group and by the end of `run()` say. It interrupts nothing twice; as long as the
- * task has not resumed from the first it counts again, as any cancel does.
+ * One cancel that came two ways, through a group and by the end of `run()` say. It interrupts nothing twice; as long as it is
+ * on its way (the task has not resumed, or waits for another that has not) it counts again, as any cancel does.
  */
-export function recount(scope: Scope, error: CancelledError, passed = new Set<Scope>()): true {
-  if (passed.has(scope)) return true; // Tasks that wait for each other.
+export function recount(scope: Scope, error: CancelledError, passed = new Set<Scope>()): boolean {
+  if (passed.has(scope)) return false; // Tasks that wait for each other.
   passed.add(scope);
-  if (isBeingCancelled(scope)) scope.cancels++;
-  eachWaiter(scope, ({ future }) => future._recount(error, passed));
-  return true;
+  let isOnItsWay = isUnwinding(scope);
+  eachWaiter(scope, ({ future }) => {
+    if (future._recount(error, passed)) isOnItsWay = true;
+  });
+  if (isOnItsWay) scope.cancels++;
+  return isOnItsWay;
 }
 
-function isBeingCancelled(scope: Scope): boolean {
-  if (scope.unwinding > 0 || scope.pending !== null) return true;
-  return someIn(scope.children, isBeingCancelled);
+function isUnwinding(scope: Scope): boolean {
+  return scope.unwinding > 0 || scope.pending !== null || someIn(scope.children, isUnwinding);
 }
 
 /** Whether the error is a cancel that was sent to this scope or to one around it. */

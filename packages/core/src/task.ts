@@ -62,7 +62,8 @@ export interface TaskOptions {
  * @see https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
  */
 export function createTask<R>(fn: () => R, options?: TaskOptions): Task<Awaited<R>> {
-  return new Task(fn, options, currentLoop());
+  const scope = registry.context.getStore();
+  return new Task(fn, options, scope === undefined ? currentLoop() : scope.loop, scope);
 }
 
 /** The task whose code runs, or `null` outside of any: in a callback, or at the top level of a script. */
@@ -82,8 +83,6 @@ export function allTasks(loop: EventLoop = currentLoop()): Set<Task<unknown>> {
 export class Task<T> extends Future<T> implements Scope {
   /** How often it has waited where a cancel could land. For tests; only grows. */
   checkpoints = 0;
-  /** @internal */ parent: Scope | null = null;
-  /** @internal */ open = true;
   /** @internal The waits of its root scope; who waits for the task itself is in `_waiters`. */ waiters: Waiter | null =
     null;
   /** @internal */ children: NestedScope | null = null;
@@ -100,10 +99,17 @@ export class Task<T> extends Future<T> implements Scope {
   private fn: (() => unknown) | null;
   /** The promise of the running function, so that the engine sees who awaits it (async stack traces). */
   private running: Promise<unknown> | null = null;
+  /** While it ends: the running promise wakes who awaits it. */
+  private passesOn = false;
   /** The scope of the awaiting task that passed the last cancel on to this one. */
   private cancelledFor: Scope | null = null;
 
-  constructor(fn: () => unknown, options: TaskOptions | undefined, loop: EventLoop) {
+  constructor(
+    fn: () => unknown,
+    options: TaskOptions | undefined,
+    loop: EventLoop,
+    maker = registry.context.getStore(),
+  ) {
     checkFunction(fn, 'fn');
     checkOptions(options, 'options');
     checkName(options?.name);
@@ -112,7 +118,7 @@ export class Task<T> extends Future<T> implements Scope {
     this.label = options?.name ?? ++registry.serial;
     loop._tasks = append(loop._tasks, this as Task<unknown>);
     if (options?.signal !== undefined) this.obey(options.signal);
-    const told = registry.context.getStore()?.task?._onTask ?? null;
+    const told = maker?.task?._onTask ?? null;
     this._onTask = options?.onTask ?? told;
     told?.(this as Task<unknown>);
     if (options?.eager === true) this._start();
@@ -129,6 +135,16 @@ export class Task<T> extends Future<T> implements Scope {
 
   get task(): Task<unknown> {
     return this as Task<unknown>;
+  }
+
+  /** @internal A root scope. */
+  get parent(): null {
+    return null;
+  }
+
+  /** @internal A wait that its function left behind still belongs to it. */
+  get open(): true {
+    return true;
   }
 
   /**
@@ -220,7 +236,10 @@ export class Task<T> extends Future<T> implements Scope {
     this.finish(FAILED, error);
   }
 
-  /** @internal The running promise settles too late to matter; it is there for the engine's async stack traces. */
+  /**
+   * @internal An awaiter hangs on the running promise, so that the engine's async stack traces show it. Then that promise is
+   * what wakes it, too: resolving it twice would cost Node 24 and older a report each (`multipleResolves`).
+   */
   override _enlist(waiter: Waiter): void {
     super._enlist(waiter);
     if (this._state === PENDING && this.running !== null) this.showAwaiter(waiter);
@@ -236,21 +255,26 @@ export class Task<T> extends Future<T> implements Scope {
   }
 
   /** @internal */
-  override _recount(error: CancelledError, passed: Set<Scope>): void {
-    if (this._state === PENDING && this.sent?.includes(error)) recount(this, error, passed);
+  override _recount(error: CancelledError, passed: Set<Scope>): boolean {
+    return this._state === PENDING && this.sent !== null && this.sent.includes(error) && recount(this, error, passed);
   }
 
   /** @internal */
   _end(value: unknown): unknown {
     // A cancel that no wait followed: from the task itself it ends it, from outside it comes too late.
-    if (this.pending?.own) {
-      this.finish(CANCELLED, this.pending.error);
-    } else {
-      this.returnCancel();
-      this.finish(RESOLVED, value);
-    }
+    if (this.pending?.own) return this.finish(CANCELLED, this.pending.error);
+    this.returnCancel();
+    const passesOn = this._loop._mayPassOn();
+    this.passesOn = passesOn;
+    this.finish(RESOLVED, value);
+    this.passesOn = false;
     // Waiters whose wake-up is put off must not be woken by the running promise instead.
-    return this._loop._endOfTurn();
+    return passesOn ? value : this._loop._endOfTurn();
+  }
+
+  /** @internal */
+  override _wake(waiter: Waiter): void {
+    if (!this.passesOn) super._wake(waiter);
   }
 
   /** @internal */
