@@ -1,11 +1,21 @@
 /** The safe cancel itself: what may go wrong between the request of a cancel and the next statement on the connection. */
 import { channel } from 'node:diagnostics_channel';
 import { createTask, isCancelled, run, sleep, timeout } from '@aiokit/core';
-import { faultProxy, postgres } from '@aiokit/testing/services';
+import { faultProxy } from '@aiokit/testing/services';
 import pg from 'pg';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CANCEL_CHANNEL, type CancelEvent, Client, Pool } from '../src/index.ts';
-import { ask, closedGate, eventually, running, untilIdle, untilRunning, useServer, whole } from './support.ts';
+import {
+  ask,
+  closedGate,
+  eventually,
+  running,
+  startServer,
+  untilIdle,
+  untilRunning,
+  useServer,
+  whole,
+} from './support.ts';
 
 const db = useServer();
 afterEach(() => untilIdle(db.url));
@@ -412,7 +422,7 @@ describe('a cancel on a client', () => {
 
 describe('a cancel through TLS and unix sockets', () => {
   test('works through TLS with a verified certificate', async () => {
-    await using server = await postgres({ server: 'private', tls: true });
+    await using server = await startServer({ tls: true });
     const pool = new Pool({ connectionString: server.url, ssl: { ca: server.ca as string }, max: 1 });
     await pool.query('select 1'); // connected
     await expect(timeout(200, () => pool.query('select pg_sleep(60)'))).rejects.toMatchObject({ name: 'TimeoutError' });
@@ -432,7 +442,7 @@ describe('a cancel through TLS and unix sockets', () => {
   });
 
   test('works through TLS without negotiation (PostgreSQL 17 and newer)', async () => {
-    await using server = await postgres({ server: 'private', version: 18, tls: true });
+    await using server = await startServer({ version: 18, tls: true });
     const ssl = { ca: server.ca as string };
     const pool = new Pool({ connectionString: server.url, ssl, sslnegotiation: 'direct', max: 1 });
     await pool.query('select 1'); // connected

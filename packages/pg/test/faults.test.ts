@@ -1,13 +1,13 @@
 /** Servers that die, networks that break, pools that end: tasks are told, and everything works again afterwards. */
 import { createTask, isCancelled, run, sleep, taskGroup, timeout } from '@aiokit/core';
-import { faultProxy, type PostgresServer, postgres } from '@aiokit/testing/services';
+import { faultProxy, type PostgresServer } from '@aiokit/testing/services';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client, Pool } from '../src/index.ts';
-import { eventually, running, whole } from './support.ts';
+import { eventually, running, startServer, whole } from './support.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {
-  server = await postgres({ server: 'private', settings: { max_connections: 12 } });
+  server = await startServer({ settings: { max_connections: 12 } });
 });
 afterAll(() => server[Symbol.asyncDispose]());
 

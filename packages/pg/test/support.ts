@@ -1,14 +1,19 @@
-import { type PostgresServer, postgres } from '@aiokit/testing/services';
+import { type PostgresOptions, type PostgresServer, postgres } from '@aiokit/testing/services';
 import pg from 'pg';
 import { afterAll, beforeAll } from 'vitest';
 import type { Pool } from '../src/index.ts';
 
-/** The server of this test file: PostgreSQL of the machine, or the version that AIOKIT_TEST_POSTGRES_VERSION names. */
+/** PostgreSQL of the machine, or the version that AIOKIT_TEST_POSTGRES_VERSION names. */
+export function startServer(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const version = Number(process.env.AIOKIT_TEST_POSTGRES_VERSION ?? 0);
+  return postgres({ server: 'private', ...(version > 0 ? { version } : {}), ...options });
+}
+
+/** The server of this test file. */
 export function useServer(): { readonly url: string; readonly server: PostgresServer } {
   let server: PostgresServer | undefined;
   beforeAll(async () => {
-    const version = Number(process.env.AIOKIT_TEST_POSTGRES_VERSION ?? 0);
-    server = await postgres(version > 0 ? { server: 'private', version } : { server: 'private' });
+    server = await startServer();
   });
   afterAll(async () => {
     for (const observer of observers.values()) await (await observer).end();
