@@ -38,6 +38,10 @@ import { isTraced, type RequestTrace, redirectChannel, requestChannel, retryChan
 /** What a call needs of its session. */
 export interface CallHost {
   readonly dispatcher: Dispatcher;
+  /** The same for streamed bodies. */
+  readonly uploader: Dispatcher;
+  /** Whether requests may share a connection at the same time. */
+  readonly isMultiplexed: boolean;
   readonly gate: ConnectionGate;
   /** Where equal requests meet, if they are to. */
   readonly collapser: Collapser | null;
@@ -211,7 +215,8 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
 
   /** @internal */
   admitted(ticket: Ticket): void {
-    this.open(ticket).start(this.host.dispatcher, this.dispatchOptions());
+    const { dispatcher, uploader } = this.host;
+    this.open(ticket).start(this.body?.isStream ? uploader : dispatcher, this.dispatchOptions());
   }
 
   private open(ticket: Ticket | null): Exchange {
@@ -220,8 +225,8 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
   }
 
   private dispatchOptions(): Dispatcher.DispatchOptions {
-    const { url, method } = this;
-    return {
+    const { url, method, host } = this;
+    const options: Dispatcher.DispatchOptions = {
       origin: url.origin,
       path: url.pathname + url.search,
       method,
@@ -230,6 +235,8 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
       headersTimeout: 0,
       bodyTimeout: 0,
     };
+    if (host.isMultiplexed) options.idempotent = true;
+    return options;
   }
 
   private outgoingHeaders(): HeaderRecord {

@@ -5,9 +5,11 @@ import { type BodyInput, encodeBody, type OutgoingBody } from './outgoing-body.t
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.ts';
 import { type ClientTimeout, resolveTimeouts, type Timeouts } from './timeouts.ts';
 
-export type Params =
-  | URLSearchParams
-  | Readonly<Record<string, string | number | boolean | readonly (string | number | boolean)[] | null | undefined>>;
+export type ParamRecord = Readonly<
+  Record<string, string | number | boolean | readonly (string | number | boolean)[] | null | undefined>
+>;
+
+export type Params = URLSearchParams | ParamRecord;
 
 export interface BasicAuth {
   readonly username: string;

@@ -2,7 +2,7 @@ import type { TcpNetConnectOpts } from 'node:net';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { InvalidStateError } from '@aiokit/core';
 import type { buildConnector, Dispatcher } from 'undici';
-import { dropAbortedRequests } from './aborted-requests.ts';
+import { makeAgent } from './agent.ts';
 import { type App, AppDispatcher } from './app-dispatcher.ts';
 import { Call, type CallHost } from './call.ts';
 import { Collapser } from './collapsing.ts';
@@ -12,11 +12,12 @@ import { CookieJar } from './cookie-jar.ts';
 import { DnsCache } from './dns-cache.ts';
 import { ClientError } from './errors.ts';
 import { type EventsOptions, eventsFrom } from './event-source.ts';
+import { type LongPollOptions, longPollOf } from './long-poll.ts';
 import { type ReconnectOptions, webSocketsTo } from './reconnecting.ts';
 import { type CommonOptions, prepare, type RequestDefaults, type RequestOptions, resolveDefaults } from './request.ts';
 import { RetryBudget } from './retry.ts';
 import type { ServerSentEvent } from './server-sent-events.ts';
-import { Agent, cacheInterceptor, EnvHttpProxyAgent, ProxyAgent } from './undici.ts';
+import { cacheInterceptor, EnvHttpProxyAgent, ProxyAgent } from './undici.ts';
 import type { WebSocketConnection } from './websocket.ts';
 import { WsConnecting, type WsConnectOptions } from './ws-connect.ts';
 
@@ -51,7 +52,7 @@ export interface ClientSessionOptions extends CommonOptions {
    * say. Default: none.
    */
   proxy?: string | URL | undefined;
-  /** Whether to speak HTTP/2 with servers that offer it over TLS. Default: false. */
+  /** Whether to speak HTTP/2, up to 100 requests at once per connection, with servers that offer it over TLS. Default: false. */
   http2?: boolean | undefined;
   /**
    * Whether to keep responses that may be kept, and to answer from them (RFC 9111). `true` keeps them in memory, and none that
@@ -87,6 +88,8 @@ export class ClientSession implements AsyncDisposable {
   private readonly defaults: RequestDefaults;
   private readonly dispatcher: Dispatcher;
   private readonly isOwnDispatcher: boolean;
+  /** For streamed bodies beside HTTP/2: undici lets them wait until their connection has nothing else to do. */
+  private readonly uploader: Dispatcher | null;
   private readonly gate: ConnectionGate;
   private readonly host: CallHost;
   private readonly calls = new Set<Call>();
@@ -98,7 +101,8 @@ export class ClientSession implements AsyncDisposable {
     this.cookieJar = options.cookieJar === undefined ? new CookieJar() : options.cookieJar;
     const dns = dnsCacheFor(options);
     this.connection = dns === null ? (options.connection ?? {}) : { ...options.connection, lookup: dns.lookup };
-    this.dispatcher = options.dispatcher ?? makeDispatcher(options, this.connection, dns);
+    this.dispatcher = options.dispatcher ?? makeDispatcher(options, this.connection, dns, true);
+    this.uploader = options.http2 && this.isOwnDispatcher ? makeDispatcher(options, this.connection, dns, false) : null;
     const dispatcher = withCache(this.dispatcher, options.cache);
     this.gate = new ConnectionGate(
       positive(options.limit ?? 100, 'limit'),
@@ -106,6 +110,9 @@ export class ClientSession implements AsyncDisposable {
     );
     this.host = {
       dispatcher,
+      uploader: this.uploader ?? dispatcher,
+      // undici would let a POST wait until the connection has nothing else to do.
+      isMultiplexed: this.uploader !== null,
       gate: this.gate,
       collapser: options.collapse ? new Collapser(this.gate, dispatcher) : null,
       budget: new RetryBudget(),
@@ -184,6 +191,22 @@ export class ClientSession implements AsyncDisposable {
   }
 
   /**
+   * The JSON answers of an address that answers when there is something to tell, and is asked again at once: for servers
+   * that have neither events nor WebSockets. Statuses that mean "nothing new" (204, 304, 408, 504), a timeout and a broken
+   * connection lead to the next question; another error status is thrown. An answer that was on its way when the loop was
+   * left or cancelled is lost, unless the server repeats what `next` has not confirmed.
+   *
+   * @example
+   * ```ts
+   * const next = (updates: Update[]) => ({ offset: updates.at(-1)!.id + 1 });
+   * for await (const updates of session.longPoll('/updates', { params: { timeout: 50 }, next })) handle(updates);
+   * ```
+   */
+  longPoll<T = unknown>(url: string | URL, options: LongPollOptions<T> = {}): AsyncGenerator<T, void, undefined> {
+    return longPollOf(this, url, options);
+  }
+
+  /**
    * Connected WebSockets, one after the other: the next one when the loop's body has ended with the one before. Attempts
    * that fail are made again, ever more slowly. For feeds that are to go on for ever.
    *
@@ -213,7 +236,7 @@ export class ClientSession implements AsyncDisposable {
     this.isClosed = true;
     for (const call of this.calls)
       call._abort(new ClientError('The session was closed while the request was under way'));
-    if (this.isOwnDispatcher) await this.dispatcher.destroy();
+    if (this.isOwnDispatcher) await Promise.all([this.dispatcher.destroy(), this.uploader?.destroy()]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -232,6 +255,7 @@ function makeDispatcher(
   options: ClientSessionOptions,
   connectionOptions: ConnectionOptions,
   dns: DnsCache | null,
+  multiplexes: boolean,
 ): Dispatcher {
   if (options.app !== undefined) return new AppDispatcher(options.app);
   const { socketPath = null, http2 = false, proxy } = options;
@@ -246,9 +270,7 @@ function makeDispatcher(
   if (proxy === 'environment') return new EnvHttpProxyAgent({ ...common, connect: connection });
   if (proxy !== undefined) return new ProxyAgent({ ...common, uri: String(proxy), requestTls: connection });
   const connect = connector({ ...connection, socketPath, allowH2: http2 }, (hostname) => dns?.forget(hostname));
-  const agent = new Agent({ ...common, connect });
-  dropAbortedRequests(agent);
-  return agent;
+  return makeAgent({ ...common, connect }, multiplexes);
 }
 
 function withCache(dispatcher: Dispatcher, cache: ClientSessionOptions['cache']): Dispatcher {

@@ -27,6 +27,7 @@ export const ProxyAgent: typeof undici.ProxyAgent = ProxyAgentClass;
 export const buildConnector: typeof undici.buildConnector = ConnectorBuilder;
 
 export const cacheInterceptor: typeof undici.interceptors.cache = cacheInterceptorFunction;
+export const kHTTPContext: unique symbol = symbols.kHTTPContext;
 export const kQueue: unique symbol = symbols.kQueue;
 export const kPendingIdx: unique symbol = symbols.kPendingIdx;
 

@@ -1,0 +1,115 @@
+import { once } from 'node:events';
+import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { CancelledError, createTask, Future, type Task } from '@aiokit/core';
+import { ClientSession } from '@aiokit/http';
+import { expect, test } from 'vitest';
+import { certificate } from './support/certificate.ts';
+import { eventually } from './support/eventually.ts';
+
+async function http2Server(onStream: (stream: ServerHttp2Stream, path: string) => void) {
+  const tls = await certificate();
+  const server = createSecureServer({ ...tls, allowHTTP1: true }, (request, response) => {
+    if (request.httpVersionMajor === 1) response.end('HTTP/1.1');
+  });
+  let sessions = 0;
+  server.on('session', () => sessions++);
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {});
+    onStream(stream, headers[':path'] as string);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    connection: { ca: tls.cert },
+    sessions: () => sessions,
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => void server.close(() => resolve())),
+  };
+}
+
+test('HTTP/2 is spoken where it is wanted and offered', async () => {
+  await using server = await http2Server((stream) => stream.respond({ ':status': 200 }) ?? stream.end('HTTP/2'));
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true });
+  expect(await session.get('/').text()).toBe('HTTP/2');
+  await using old = new ClientSession({ baseUrl, connection });
+  expect(await old.get('/').text()).toBe('HTTP/1.1');
+});
+
+test.each([
+  ['waits for the answer', false],
+  ['reads the body', true],
+])('a cancel while it %s resets its stream and leaves the others on the connection alone', async (_, answers) => {
+  const streams = new Map<string, ServerHttp2Stream>();
+  await using server = await http2Server((stream, path) => {
+    streams.set(path, stream);
+    if (path === '/first') return void (stream.respond({ ':status': 200 }) ?? stream.end('first'));
+    if (path === '/kept' || answers) stream.respond({ ':status': 200 });
+    if (answers) stream.write('half');
+  });
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true });
+  expect(await session.get('/first').text()).toBe('first'); // From now on there is a connection to share.
+  const kept = createTask(() => session.get('/kept').text());
+  const reading = new Future<void>();
+  const cancelled = createTask(async () => {
+    const response = await session.get('/cancelled');
+    const text = response.text();
+    reading.setResult();
+    await text;
+  }) as Task<unknown>;
+  await eventually(() => expect(streams.size).toBe(3));
+  if (answers) await reading;
+  cancelled.cancel();
+  await expect(cancelled).rejects.toBeInstanceOf(CancelledError);
+  const reset = streams.get('/cancelled') as ServerHttp2Stream;
+  await eventually(() => expect(reset.aborted).toBe(true));
+  streams.get('/kept')?.end(' and whole');
+  expect(await kept).toBe(answers ? 'half and whole' : ' and whole');
+  expect(await session.get('/first').text()).toBe('first');
+  expect(server.sessions()).toBe(1);
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
+
+test('100 streams on one connection, half of them cancelled', async () => {
+  const held: ServerHttp2Stream[] = [];
+  await using server = await http2Server((stream, path) => {
+    stream.respond({ ':status': 200 });
+    if (path === '/first') stream.end('first');
+    else held.push(stream);
+  });
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true, limit: 1_000 });
+  await session.get('/first').bytes();
+  const tasks = Array.from({ length: 100 }, () => createTask(() => session.get('/held').text()) as Task<string>);
+  await eventually(() => expect(held).toHaveLength(100));
+  for (const [i, task] of tasks.entries()) if (i % 2) task.cancel();
+  for (const stream of held) if (!stream.destroyed) stream.end('answer');
+  const answers = await Promise.allSettled(tasks);
+  expect(answers.filter(({ status }) => status === 'rejected')).toHaveLength(50);
+  expect(answers.filter((answer) => answer.status === 'fulfilled' && answer.value === 'answer')).toHaveLength(50);
+  expect(server.sessions()).toBe(1);
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
+
+test('a POST and an upload do not wait for what is open on the connection', async () => {
+  await using server = await http2Server(async (stream, path) => {
+    stream.respond({ ':status': 200 });
+    if (path === '/feed') return void stream.write('for ever');
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    stream.end(Buffer.concat(chunks));
+  });
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true });
+  await using feed = await session.get('/feed');
+  expect(feed.status).toBe(200);
+  expect(await session.post('/', { json: [1] }).text()).toBe('[1]');
+  expect(server.sessions()).toBe(1);
+  async function* source() {
+    yield 'str';
+    yield 'eam';
+  }
+  expect(await session.post('/', { body: source() }).text()).toBe('stream');
+});
