@@ -1,6 +1,6 @@
 import type { EventLoop, Operation } from '@aiokit/core';
 import { outsideRun } from './current-run.ts';
-import { realNow, realSetTimeout } from './real-time.ts';
+import { realClearTimeout, realNow, realSetTimeout } from './real-time.ts';
 
 /** An operation that is in flight for too long. */
 export interface Stall {
@@ -23,12 +23,20 @@ interface Entry {
   reported: boolean;
 }
 
+export interface OperationWatchOptions {
+  /** Real ms after which an operation counts as stuck. */
+  readonly ioTimeout: number;
+  /** Real ms given to peers that cannot be asked what they have sent. */
+  readonly quiet: number;
+  onChange(): void;
+  /** Told, once, of each operation in flight for longer than the limit. */
+  onStall(stall: Stall): void;
+}
+
 /** Which of a loop's real operations keep its clock from jumping. */
 export class OperationWatch {
   private readonly loop: EventLoop;
-  private readonly ioTimeout: number;
-  private readonly quiet: number;
-  private readonly onChange: () => void;
+  private readonly options: OperationWatchOptions;
   private readonly entries = new Map<Operation, Entry>();
   private readonly subscription: Disposable;
   private changes = 0;
@@ -37,11 +45,9 @@ export class OperationWatch {
   /** The changes up to which everything sent by the servers of open-ended waits has arrived. */
   private fencedAt: number | null = null;
 
-  constructor(loop: EventLoop, limits: { ioTimeout: number; quiet: number }, onChange: () => void) {
+  constructor(loop: EventLoop, options: OperationWatchOptions) {
     this.loop = loop;
-    this.ioTimeout = limits.ioTimeout;
-    this.quiet = limits.quiet;
-    this.onChange = onChange;
+    this.options = options;
     this.subscription = loop.activity.onChange(() => this.changed());
   }
 
@@ -56,25 +62,11 @@ export class OperationWatch {
     return count;
   }
 
-  /** The operations that hold the clock, with the real ms each has been in flight. */
-  holding(): Stall[] {
-    const now = realNow();
-    return [...this.loop.activity.operations]
-      .filter((operation) => !operation.open)
-      .map((operation) => ({
-        kind: operation.kind,
-        label: operation.label,
-        age: now - (this.entries.get(operation)?.since ?? now),
-      }));
-  }
-
-  /**
-   * @param report told, once, of each operation in flight for longer than the limit.
-   * @returns `null` when nothing holds the clock; else in how many real ms to look again, if nothing changes before.
-   */
-  check(report: (stall: Stall) => void): number | null {
+  /** @returns `null` when nothing holds the clock; else in how many real ms to look again, if nothing changes before. */
+  check(): number | null {
     const { operations } = this.loop.activity;
     if (operations.size === 0) return null;
+    const { ioTimeout } = this.options;
     const now = realNow();
     const served = servedIn(operations);
     let wait: number | null = null;
@@ -87,12 +79,12 @@ export class OperationWatch {
         continue;
       }
       const age = now - entry.since;
-      if (age >= this.ioTimeout && !entry.reported) {
+      if (age >= ioTimeout && !entry.reported) {
         entry.reported = true;
-        report({ kind: operation.kind, label: operation.label, age });
+        this.options.onStall({ kind: operation.kind, label: operation.label, age });
       }
-      const ask = this.ask(operation, entry, now);
-      const limit = entry.reported ? Infinity : Math.max(1, this.ioTimeout - age);
+      const ask = this.askWhoBlocks(operation, entry, now);
+      const limit = entry.reported ? Infinity : Math.max(1, ioTimeout - age);
       wait = Math.min(wait ?? Infinity, ask, limit);
     }
     return wait;
@@ -120,17 +112,26 @@ export class OperationWatch {
     }
     this.rounds++;
     this.changesAtFence = this.changes;
-    this.fencing = Promise.allSettled(waits.map(({ fence }) => fence?.() ?? this.aWhile())).then(() => {
+    this.fencing = Promise.allSettled(waits.map((wait) => this.ask(wait))).then(() => {
       this.fencing = null;
-      this.onChange();
+      this.options.onChange();
     });
     return true;
   }
 
   private changesAtFence = 0;
 
-  private aWhile(): Promise<void> {
-    return new Promise((resolve) => realSetTimeout(resolve, this.quiet));
+  /** Resolves when everything that the peer sent before has arrived. */
+  private async ask({ kind, label, fence }: Operation): Promise<void> {
+    const { quiet, ioTimeout, onStall } = this.options;
+    if (fence === undefined) return new Promise((resolve) => realSetTimeout(resolve, quiet));
+    const what = `${label ?? ''} (asked whether anything is on its way)`;
+    const late = realSetTimeout(() => onStall({ kind, label: what, age: ioTimeout }), ioTimeout);
+    try {
+      await fence();
+    } finally {
+      realClearTimeout(late);
+    }
   }
 
   private changed(): void {
@@ -150,10 +151,10 @@ export class OperationWatch {
         this.entries.set(operation, { since: now, askedAt: now, blocked: false, reported: false });
       }
     }
-    this.onChange();
+    this.options.onChange();
   }
 
-  private ask(operation: Operation, entry: Entry, now: number): number {
+  private askWhoBlocks(operation: Operation, entry: Entry, now: number): number {
     const { blockedBy } = operation;
     if (blockedBy === undefined || entry.askedAt === Infinity) return Infinity;
     const left = entry.askedAt + ASK_AFTER - now;
@@ -162,7 +163,7 @@ export class OperationWatch {
     const answered = (blockers: unknown) => {
       entry.askedAt = realNow();
       entry.blocked = Array.isArray(blockers) ? blockers.length > 0 : Boolean(blockers);
-      this.onChange();
+      this.options.onChange();
     };
     // The test has not asked: what it takes to answer is none of its connections.
     Promise.resolve(outsideRun(() => blockedBy())).then(answered, () => answered(false));

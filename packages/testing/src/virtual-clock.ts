@@ -197,7 +197,12 @@ export class VirtualClock implements Clock {
     }
     this.loop = loop;
     this.ended = false;
-    this.operations = new OperationWatch(loop, { ioTimeout: this.ioTimeout, quiet: this.quiet }, () => this.stir());
+    this.operations = new OperationWatch(loop, {
+      ioTimeout: this.ioTimeout,
+      quiet: this.quiet,
+      onChange: () => this.stir(),
+      onStall: (stall) => this.reportStall(stall),
+    });
     const unwatch = watchForeignActivity(loop, this.foreign);
     this.stir();
     return () => {
@@ -253,7 +258,7 @@ export class VirtualClock implements Clock {
     if (loop === null || operations === null) return;
     if (!this.isSettled(loop)) return this.nextTurn();
 
-    const wait = operations.check((stall) => this.reportStall(stall));
+    const wait = operations.check();
     if (wait !== null) return wait === Infinity ? undefined : this.lookIn(wait);
     const request = this.foreign.oldest();
     if (request !== null) {

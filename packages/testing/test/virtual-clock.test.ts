@@ -281,6 +281,21 @@ describe('before a jump', () => {
       { quiet: 500 },
     ));
 
+  test('a peer that does not answer when it is asked is named', async () => {
+    const run = runTest(
+      async () => {
+        const operation = trackIO('redis', { label: 'BLPOP jobs', open: true, fence: () => new Promise(() => {}) });
+        try {
+          await sleep(1);
+        } finally {
+          operation.end();
+        }
+      },
+      { ioTimeout: 50 },
+    );
+    await expect(run).rejects.toThrow('redis BLPOP jobs (asked whether anything is on its way), in flight for 50 ms');
+  });
+
   test('they are not fenced again when nothing has arrived since', () =>
     runTest(async () => {
       let fences = 0;
