@@ -1,5 +1,6 @@
 /** Runs a program on aiokit, in virtual time, and gives its trace: op for op what cpython.py does. */
 import {
+  abortable,
   asCompleted,
   Barrier,
   BrokenBarrierError,
@@ -23,6 +24,7 @@ import {
   TimeoutError,
   taskGroup,
   timeout,
+  until,
   wait,
   waitFor,
 } from '@aiokit/core';
@@ -79,8 +81,8 @@ class Execution {
     this.isOver = true; // What the end of the loop does is another matter.
   }
 
-  private note(name: string, text: string): void {
-    if (!this.isOver) (this.trace[name] ??= []).push(`${Math.round(getRunningLoop().time())} ${text}`);
+  private note(name: string, text: string, loop = getRunningLoop()): void {
+    if (!this.isOver) (this.trace[name] ??= []).push(`${Math.round(loop.time())} ${text}`);
   }
 
   /** A task's function: its trace has its name. */
@@ -174,6 +176,20 @@ class Execution {
           await this.block(name, op[2]);
         });
         return this.note(name, 'group ended');
+      case 'all':
+        await Promise.all(op[1].map(([ms, limit]) => (limit === null ? sleep(ms) : timeout(limit, () => sleep(ms)))));
+        return this.note(name, 'all came');
+      case 'until':
+        await until(foreign(op[1], op[2]));
+        return this.note(name, 'until came');
+      case 'abortable':
+        await abortable((signal) => this.stoppable(name, op[1], signal));
+        return this.note(name, 'not aborted');
+      case 'limited': {
+        const results = await gather(this.children(name, op[1]), { limit: op[2], returnExceptions: op[3] as true });
+        const shown = results.map((each) => (each instanceof Error ? kind(each) : each));
+        return this.note(name, `gathered ${JSON.stringify(shown)}`);
+      }
       case 'put':
         await this.queue.put(op[1]);
         return this.note(name, `put ${op[1]}`);
@@ -208,6 +224,19 @@ class Execution {
     }
   }
 
+  /** Work that knows how to stop. */
+  private stoppable(name: string, ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const loop = getRunningLoop();
+      const timer = loop.callLater(ms, resolve);
+      signal.addEventListener('abort', () => {
+        timer.cancel();
+        this.note(name, 'aborts', loop); // It runs in the context of whoever cancels.
+        reject(signal.reason);
+      });
+    });
+  }
+
   private children(name: string, bodies: readonly (readonly Op[])[]): (() => Promise<number | null>)[] {
     return bodies.map((each) => this.child(name, each));
   }
@@ -237,6 +266,13 @@ class Execution {
       }
     }
   }
+}
+
+/** A promise of somebody else's: a cancel cannot stop what it stands for. */
+function foreign(ms: number, fails: boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    getRunningLoop().callLater(ms, () => (fails ? reject(new Broken('foreign')) : resolve()));
+  });
 }
 
 /** `using guard = await lock.acquire()`, for Node 22. */

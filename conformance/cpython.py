@@ -84,7 +84,7 @@ class Program:
         try:
             value = None
             try:
-                await self.all(name, ops)
+                await self.run_all(name, ops)
             except Return as leaving:
                 value = leaving.args[0]
             self.note(name, f"returns {json.dumps(value)}")
@@ -94,17 +94,20 @@ class Program:
             raise
 
     def child(self, name, ops):
-        number = self.children[name] = self.children.get(name, 0) + 1
-        return self.function(f"{name}.{number}", ops)
+        return self.named(name, ops)()
 
-    async def all(self, name, ops):
+    def named(self, name, ops):
+        number = self.children[name] = self.children.get(name, 0) + 1
+        return lambda: self.function(f"{name}.{number}", ops)
+
+    async def run_all(self, name, ops):
         for op, *args in ops:
             await getattr(self, op)(name, *args)
 
     async def block(self, name, ops):
         """A body in the same task; what it returns leaves only this body."""
         try:
-            await self.all(name, ops)
+            await self.run_all(name, ops)
         except Return as leaving:
             return leaving.args[0]
 
@@ -137,7 +140,7 @@ class Program:
 
     async def attempt(self, name, ops, catch, handler, cleanup):
         try:
-            await self.all(name, ops)
+            await self.run_all(name, ops)
         except Return:
             raise
         except BaseException as error:
@@ -145,10 +148,10 @@ class Program:
             if which not in catch:
                 raise
             self.note(name, f"catches {kind(error)}")
-            await self.all(name, handler)
+            await self.run_all(name, handler)
         finally:
             if cleanup:
-                await self.all(name, cleanup)
+                await self.run_all(name, cleanup)
                 self.note(name, "cleaned up")
 
     async def timeout(self, name, ms, ops):
@@ -195,6 +198,61 @@ class Program:
                 self.skip = "a group that fails while it is cancelled renews the cancel only since 3.13"
             raise
         self.note(name, "group ended")
+
+    async def all(self, name, branches):
+        """Several waits in one function, for which asyncio needs tasks."""
+
+        async def branch(ms, limit):
+            async with asyncio.timeout(limit):
+                await asyncio.sleep(ms)
+
+        await asyncio.gather(*(branch(*each) for each in branches))
+        self.note(name, "all came")
+
+    async def until(self, name, ms, fails):
+        loop = asyncio.get_running_loop()
+        foreign = loop.create_future()
+        if fails:
+            loop.call_later(ms, foreign.set_exception, Broken("foreign"))
+        else:
+            loop.call_later(ms, foreign.set_result, None)
+        await asyncio.shield(foreign)
+        self.note(name, "until came")
+
+    async def abortable(self, name, ms):
+        loop = asyncio.get_running_loop()
+        work = loop.create_future()
+        timer = loop.call_later(ms, work.set_result, None)
+        try:
+            await work
+        except asyncio.CancelledError:
+            timer.cancel()
+            self.note(name, "aborts")
+            raise
+        self.note(name, "not aborted")
+
+    async def limited(self, name, bodies, limit, errors):
+        """As many at once as there are slots; the first failure stops the others."""
+        slots = asyncio.Semaphore(limit)
+
+        async def one(function):
+            async with slots:
+                return await function()
+
+        functions = [self.named(name, each) for each in bodies]
+        if errors:
+            results = await asyncio.gather(*map(one, functions), return_exceptions=True)
+        else:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(one(each)) for each in functions]
+            except BaseExceptionGroup as failed:
+                if asyncio.current_task().cancelling():
+                    self.skip = "asyncio has no gather with a limit: what a failure during a cancel gives is ours to say"
+                raise failed.exceptions[0]
+            results = [task.result() for task in tasks]
+        shown = [kind(each) if isinstance(each, BaseException) else each for each in results]
+        self.note(name, f"gathered {json.dumps(shown, separators=(',', ':'))}")
 
     async def put(self, name, item):
         await self.queue.put(item)

@@ -18,6 +18,10 @@ export type Op =
   | [op: 'wait', bodies: Op[][], timeout: number, returnWhen: 'ALL_COMPLETED' | 'FIRST_COMPLETED' | 'FIRST_EXCEPTION']
   | [op: 'as_completed', bodies: Op[][]]
   | [op: 'group', bodies: Op[][], body: Op[]]
+  | [op: 'all', branches: [ms: number, limit: number | null][]]
+  | [op: 'until', ms: number, fails: boolean]
+  | [op: 'abortable', ms: number]
+  | [op: 'limited', bodies: Op[][], limit: number, returnExceptions: boolean]
   | [op: 'put', item: number]
   | [op: 'locked', which: 'lock' | 'semaphore', body: Op[]]
   | [op: 'notify', count: number]
@@ -91,6 +95,10 @@ class Author {
       ],
       [2, () => [['as_completed', bodies()]]],
       [4, () => [['group', bodies(), inner()]]],
+      [3, () => [['all', Array.from({ length: 1 + this.below(3) }, () => this.branch())]]],
+      [2, () => [['until', this.ms(), this.below(3) === 0]]],
+      [2, () => [['abortable', this.ms()]]],
+      [2, () => [['limited', [...bodies(), ...bodies()], 1 + this.below(2), this.below(2) === 0]]],
       [4, () => [nap(), ['put', this.below(100)]]],
       [4, () => [nap(), ['get']]],
       [
@@ -124,6 +132,11 @@ class Author {
     const handler: Op[] = this.below(2) === 0 ? [['sleep', this.ms()]] : [];
     const cleanup: Op[] = this.below(3) === 0 ? [['sleep', this.ms()]] : [];
     return ['attempt', body(), catching, handler, cleanup];
+  }
+
+  /** One of several waits in one function: a sleep, or one with a timeout of its own. */
+  private branch(): [ms: number, limit: number | null] {
+    return [this.ms(), this.below(2) === 0 ? this.ms() : null];
   }
 
   /** A duration that no other op of the program has. */

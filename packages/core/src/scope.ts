@@ -134,6 +134,17 @@ export function cancelsAround(scope: Scope | null): number {
   return sum;
 }
 
+/**
+ * Closes a scope whose own cancel ends with it. One that is still pending there stands for all around it (a group has renewed
+ * it): if one of those came after the scope was entered, it goes on.
+ */
+export function closeWithin(scope: NestedScope, cancelsAtEntry: number): void {
+  const { parent, pending } = scope;
+  scope.close();
+  if (pending === null || parent === null || cancelsAround(parent) <= cancelsAtEntry) return;
+  parent.pending ??= { ...pending, onTaken: null };
+}
+
 /** Sends a cancel into a scope: to every wait inside, or else it stays pending until the next wait. */
 export function cancelScope(scope: Scope, error: CancelledError): boolean {
   if (scope.sent?.includes(error)) {

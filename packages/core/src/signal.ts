@@ -4,7 +4,16 @@ import { checkFunction, checkSignal } from './check.ts';
 import { currentLoop } from './current-loop.ts';
 import { makeCancel } from './future.ts';
 import { registry } from './registry.ts';
-import { cancelScope, cancelsAround, currentScope, NestedScope, peekPending, signalOf, takePending } from './scope.ts';
+import {
+  cancelScope,
+  cancelsAround,
+  closeWithin,
+  currentScope,
+  NestedScope,
+  peekPending,
+  signalOf,
+  takePending,
+} from './scope.ts';
 
 /**
  * A signal that aborts when the current task, or a timeout or group around this code, is cancelled; outside of any it never
@@ -41,7 +50,7 @@ async function runWithSignal<R>(signal: AbortSignal, body: () => R): Promise<Awa
     throw isOwn ? signal.reason : error;
   } finally {
     signal.removeEventListener('abort', abort);
-    scope.close();
+    closeWithin(scope, cancelsAtEntry);
   }
 }
 

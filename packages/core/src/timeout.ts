@@ -12,6 +12,7 @@ import {
   cancelsAround,
   cancelsWithin,
   clearPending,
+  closeWithin,
   currentScope,
   NestedScope,
   type Scope,
@@ -200,7 +201,7 @@ export class Timeout {
     this.timer?.cancel();
     const expired = this.expired();
     this.state = expired ? 'expired' : 'finished';
-    this.scope.close();
+    closeWithin(this.scope, this.cancelsAtEntry);
     // A cancel that a group inside renewed for this timeout's sake ends with it.
     const task = this.parent?.task;
     if (expired && task && cancelsWithin(task) === 0) clearPending(task);

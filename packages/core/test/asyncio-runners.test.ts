@@ -6,6 +6,7 @@ import {
   currentTask,
   type EventLoop,
   type ExceptionContext,
+  gather,
   getRunningLoop,
   InvalidStateError,
   Runner,
@@ -63,6 +64,20 @@ describe('run', () => {
       run(() => sleep(1).then(names), { ...virtually(), name: 'b' }),
     ]);
     expect([a, b]).toEqual([['a'], ['b']]);
+  });
+
+  it('counts its cancel each way that it comes, and interrupts once', async () => {
+    const seen: unknown[] = [];
+    const child = async () => {
+      await createTask(() => sleep(1000)).catch((error: Error) => seen.push(error.name));
+      seen.push(currentTask()?.cancelling());
+      await sleep(10).catch(() => seen.push('interrupted again'));
+    };
+    await run(async () => {
+      createTask(() => gather([child]));
+      await sleep(1);
+    }, virtually());
+    expect(seen).toEqual(['CancelledError', 2]); // From its own cancel, and through the gather.
   });
 
   it('cancels what still runs when main ends, and waits for it', async () => {

@@ -370,6 +370,33 @@ describe('the cancel of a timeout', () => {
     expect(currentTask()?.cancelling()).toBe(0);
   });
 
+  test('around another that ended meanwhile comes with the next wait, though a group displaced it', async () => {
+    const steps: string[] = [];
+    const outer = timeout(20, async () => {
+      try {
+        await timeout(10, () =>
+          taskGroup((group) => {
+            group.createTask(async () => {
+              await sleep(1000).catch(() => {});
+              await sleep(50); // The outer deadline passes meanwhile.
+              throw new Error('in cleanup');
+            });
+          }),
+        );
+      } catch (error) {
+        steps.push((error as Error).name);
+      }
+      await sleep(1).catch((error: Error) => {
+        steps.push(error.name);
+        throw error;
+      });
+    });
+    await expect(outer).rejects.toThrow(TimeoutError);
+    expect(steps).toEqual(['ExceptionGroup', 'CancelledError']);
+    await sleep(5);
+    expect(currentTask()?.cancelling()).toBe(0);
+  });
+
   test('reaches only the waits inside', async () => {
     const inside = timeout(10, () => sleep(1000)).catch((error: Error) => error.name);
     const outside = sleep(100, 'unharmed');

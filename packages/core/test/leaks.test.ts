@@ -83,6 +83,41 @@ describe('memory stays flat over', () => {
   }
 });
 
+describe('a million that have ended leave nothing behind', () => {
+  const BATCH = 1_000;
+  const batch = (round: () => unknown) => Promise.all(Array.from({ length: BATCH }, round));
+  const batches: Record<string, (long: Future<void>) => Promise<unknown>> = {
+    tasks: () => batch(() => createTask(() => 1)),
+    'cancelled waits on one Future': async (long) => {
+      const tasks = Array.from({ length: BATCH }, () => createTask(() => long));
+      await sleep(0);
+      for (const task of tasks) task.cancel();
+      await Promise.allSettled(tasks);
+    },
+    timeouts: () => batch(() => timeout(1e9, async () => {})),
+    'waits with a timeout on one Future': (long) => batch(() => wait([long], { timeout: 0 })),
+  };
+
+  for (const [name, round] of Object.entries(batches)) {
+    it(
+      name,
+      () =>
+        inRealTime(async () => {
+          const long = new Future<void>();
+          const keep = createTask(() => long); // So that no wait is its sole waiter.
+          await sleep(1);
+          expect(await bytesPerRound(500, () => round(long))).toBeLessThan(BATCH); // A byte each is noise.
+          expect(long._waiters?.next === long._waiters).toBe(true); // `keep` alone.
+          expect(long._watchers).toBeNull();
+          expect(allTasks().size).toBe(2);
+          keep.cancel();
+          await keep.catch(() => {});
+        }),
+      120_000,
+    );
+  }
+});
+
 describe('nothing is left', () => {
   it('on a Future that outlives its waiters', () =>
     inRealTime(async () => {
