@@ -4,17 +4,7 @@ import { type Job as BullJob, type ConnectionOptions, DelayedError, type KeepJob
 import { checkCount, checkMs, checkOptions } from './check.ts';
 import { ScheduleValueError } from './errors.ts';
 import { BullmqBoard } from './fleet/bullmq-board.ts';
-import {
-  type Backend,
-  type Board,
-  type Engine,
-  type HandedOut,
-  idOf,
-  MOST_SKEW,
-  type Occurrence,
-  partsOf,
-  type Take,
-} from './fleet/engine.ts';
+import { type Backend, type Board, type Engine, idOf, MOST_SKEW, type Occurrence, type Take } from './fleet/engine.ts';
 import { Leases } from './fleet/leases.ts';
 
 export interface BullmqOptions {
@@ -86,6 +76,17 @@ function requireAge(setting: boolean | number | KeepJobs | undefined, name: stri
 
 /** How long connections may take to end in an orderly way, in ms. */
 const CLOSE_WITHIN = 2_000;
+const DISCONNECT_WITHIN = 200;
+
+async function endsWithin(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  const ended = await Promise.race([promise.then(() => true), tooLong]);
+  clearTimeout(timer);
+  return ended;
+}
 
 /** What BullMQ stores for us. */
 type Data = Occurrence;
@@ -146,11 +147,12 @@ class BullmqEngine implements Engine {
     );
   }
 
-  /** The list of active ones is in the order in which they were handed out, newest first, whatever clocks say. */
-  async ahead({ id, job }: HandedOut): Promise<number[]> {
-    const active = await this.queue.getRanges(['active'], 0, -1);
-    const before = active.slice(active.indexOf(id) + 1).map(partsOf);
-    return before.filter((other) => other.job === job).map(({ at }) => at);
+  async unfinished(job: string, times: readonly number[]): Promise<number[]> {
+    const client = await this.queue.backend.client;
+    const states = await Promise.all(
+      times.map((at) => client.hmget(this.queue.toKey(idOf({ job, at })), 'timestamp', 'finishedOn')),
+    );
+    return times.filter((_, i) => states[i]?.[0] != null && states[i]?.[1] == null);
   }
 
   pause(): void {
@@ -159,19 +161,19 @@ class BullmqEngine implements Engine {
 
   async close(): Promise<void> {
     this.leases.close();
-    let timer: NodeJS.Timeout | undefined;
-    const tooLong = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_WITHIN, false);
-    });
-    const goodbye = async () => {
-      await this.worker?.close();
-      await this.queue.close();
-      return true;
-    };
-    const saidGoodbye = await Promise.race([goodbye(), tooLong]);
-    clearTimeout(timer);
-    // Redis is away: without this the connections would be tried again for ever.
-    if (!saidGoodbye) await Promise.all([this.worker?.disconnect(), this.queue.disconnect()]);
+    if (await endsWithin(CLOSE_WITHIN, this.sayGoodbye())) return;
+    // Redis does not answer: without this the connections would be tried again for ever. They do not always say when they end.
+    await endsWithin(DISCONNECT_WITHIN, Promise.all([this.worker?.disconnect(), this.queue.disconnect()]));
+  }
+
+  private async sayGoodbye(): Promise<void> {
+    if (this.worker === null) return await this.queue.close();
+    const { status } = await this.queue.backend.client;
+    const isAway = status !== 'ready';
+    // Not forced, it would wait for the end of a connection that there is none of, and renew locks for ever.
+    await this.worker.close(isAway);
+    if (isAway) await endsWithin(DISCONNECT_WITHIN, this.queue.disconnect());
+    else await this.queue.close();
   }
 
   private async handOut(job: BullJob<Data>, token: string | undefined, take: Take): Promise<void> {

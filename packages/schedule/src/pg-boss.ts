@@ -4,15 +4,7 @@ import { createTask, detached, Event, sleep, type Task, timeout } from '@aiokit/
 import { type ConstructorOptions, type JobWithMetadata, PgBoss } from 'pg-boss';
 import { checkCount, checkMs } from './check.ts';
 import { ScheduleValueError } from './errors.ts';
-import {
-  type Backend,
-  type Engine,
-  type HandedOut,
-  idOf,
-  MOST_SKEW,
-  type Occurrence,
-  type Take,
-} from './fleet/engine.ts';
+import { type Backend, type Engine, idOf, MOST_SKEW, type Occurrence, type Take } from './fleet/engine.ts';
 import { Leases } from './fleet/leases.ts';
 import { PgBossBoard } from './fleet/pg-boss-board.ts';
 
@@ -121,14 +113,14 @@ class PgBossEngine implements Engine {
     for (const { at } of occurrences) this.wakeAt(at);
   }
 
-  async ahead({ id, job }: HandedOut): Promise<number[]> {
+  async unfinished(job: string, times: readonly number[]): Promise<number[]> {
+    const ids = new Map(times.map((at) => [uuidOf(idOf({ job, at })), at]));
     const rows = await this.sql(
-      `select other.data->>'at' as at from ${this.schema}.job other join ${this.schema}.job mine on mine.name = other.name
-       where mine.name = $1 and mine.id = $2 and other.state = 'active' and other.data->>'job' = $3
-       and (other.started_on, (other.data->>'at')::bigint) < (mine.started_on, (mine.data->>'at')::bigint)`,
-      [this.queue, id, job],
+      `select id from ${this.schema}.job where name = $1 and id = any($2::uuid[]) and state < 'completed'`,
+      [this.queue, [...ids.keys()]],
     );
-    return rows.map(({ at }) => Number(at));
+    const open = new Set(rows.map(({ id }) => ids.get(String(id))));
+    return times.filter((at) => open.has(at));
   }
 
   pause(): void {

@@ -1,5 +1,5 @@
 import { getRunningLoop, run, sleep } from '@aiokit/core';
-import { postgres, redis } from '@aiokit/testing/services';
+import { type FaultProxy, faultProxy, postgres, redis } from '@aiokit/testing/services';
 import { bullmq } from '../src/bullmq.ts';
 import type { Backend } from '../src/fleet/engine.ts';
 import { Scheduler, type SchedulerOptions } from '../src/index.ts';
@@ -12,6 +12,9 @@ export const ENGINES: EngineName[] = ['bullmq', 'pg-boss'];
 export interface TestEngine extends AsyncDisposable {
   readonly url: string;
   backend(options?: object): Backend;
+  /** A way to it that can be cut. */
+  proxy(): Promise<FaultProxy>;
+  backendThrough(proxy: FaultProxy, options?: object): Backend;
   /** Ends the server, and starts it again with its data. */
   restart(): Promise<void>;
   /** Ends the server for good, without a word to anybody. */
@@ -29,6 +32,8 @@ async function startBullmq(): Promise<TestEngine> {
   return {
     url: server.url,
     backend: (options) => backendOn('bullmq', server.url, options),
+    proxy: () => faultProxy(server.url),
+    backendThrough: (proxy, options) => backendOn('bullmq', proxy.url(server.url), options),
     restart: () => server.restart(),
     kill: () => server.kill(),
     takeAway: async (queue) => {
@@ -47,6 +52,8 @@ async function startPgBoss(): Promise<TestEngine> {
   return {
     url: database.url,
     backend: (options) => backendOn('pg-boss', database.url, options),
+    proxy: () => faultProxy(database.url),
+    backendThrough: (proxy, options) => backendOn('pg-boss', proxy.url(database.url), options),
     restart: () => server.restart(),
     kill: () => server.kill(),
     takeAway: async (queue) => {

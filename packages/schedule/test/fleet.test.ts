@@ -1,5 +1,5 @@
 /** Several instances on one real engine. Here in one process; fleet-processes.test.ts kills processes. */
-import { sleep } from '@aiokit/core';
+import { run, sleep } from '@aiokit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bullmq } from '../src/bullmq.ts';
 import { CancelJob, type JobContext, ScheduleError, Scheduler, ScheduleValueError } from '../src/index.ts';
@@ -124,6 +124,85 @@ describe.each(ENGINES)('a fleet on %s', (name) => {
       await eventually(() => ended.length > 0);
     });
     expect(ended[0]).toBe('the engine has given the run to another instance');
+  });
+
+  it.concurrent('an instance that is cut off from the engine cancels its run before another begins it again', {
+    timeout: 60_000,
+  }, async () => {
+    const log: string[] = [];
+    await using proxy = await engine.proxy();
+    await instances(engine, 'cut off', async (instance) => {
+      const at = now() + 300;
+      const declare = (who: string) => (scheduler: Scheduler) => {
+        scheduler.once(at, { name: 'cut off' }).do(async ({ attempt }) => {
+          log.push(`${who} begins ${attempt}`);
+          await sleep(60_000).finally(() => log.push(`${who} ends`));
+        });
+      };
+      const cutOff = instance(declare('a'), { backend: engine.backendThrough(proxy, { queue: 'cut off' }) });
+      await eventually(() => log.length === 1);
+      instance(declare('b'));
+      // No packet arrives any more, in either direction, and nobody is told.
+      proxy.refuse();
+      proxy.halfOpen();
+      await eventually(() => log.length === 3);
+      expect(log).toEqual(['a begins 1', 'a ends', 'b begins 2']);
+      await proxy.restore();
+      expect((await cutOff.stop({ drain: 0 })).stuck).toEqual([]);
+    });
+  });
+
+  it.concurrent('a rule that nobody goes by any more gives way, one that is retired does not', async () => {
+    await run(async () => {
+      const connection = engine.backend({ queue: 'rules' }).connect();
+      await connection.open(
+        async () => 'giveBack',
+        () => {},
+      );
+      const { board } = connection;
+      const ruleNow = async () => (await board.state('job')).rule;
+      await board.declare('job', 'new');
+      await board.declare('job', 'old');
+      expect((await board.uphold('job', 'new', 60_000)).rule).toBe('old');
+      await sleep(30);
+      expect((await board.uphold('job', 'old', 10)).rule).toBe('old');
+      await sleep(30);
+      expect((await board.uphold('job', 'new', 10)).rule).toBe('new');
+      await board.retire('job', 'old');
+      expect(await ruleNow()).toBe('new');
+      await board.retire('job', 'new');
+      await sleep(30);
+      expect((await board.uphold('job', 'new', 10)).rule).toBe('retired:new');
+      await board.declare('job', 'new');
+      expect(await ruleNow()).toBe('retired:new');
+      await board.declare('job', 'next');
+      expect(await ruleNow()).toBe('next');
+      await connection.close();
+    });
+  });
+
+  it.concurrent('the line of a job keeps its order, and each stands in it once', async () => {
+    await run(async () => {
+      const connection = engine.backend({ queue: 'line' }).connect();
+      await connection.open(
+        async () => 'giveBack',
+        () => {},
+      );
+      const { board } = connection;
+      expect(await board.enter('job', 1_700_000_000_000)).toEqual([1_700_000_000_000]);
+      expect(await Promise.all([board.enter('job', 5), board.enter('job', 5)])).toEqual([
+        [1_700_000_000_000, 5],
+        [1_700_000_000_000, 5],
+      ]);
+      expect(await board.enter('job', 3)).toEqual([1_700_000_000_000, 5, 3]);
+      await board.leave('job', [5, 9]);
+      await board.addMissed('job', 4);
+      expect(await board.takeMissed('job')).toMatchObject({ line: [1_700_000_000_000, 3], missed: 4 });
+      expect(await board.takeMissed('job')).toMatchObject({ missed: 0 });
+      expect(await connection.unfinished('job', [3])).toEqual([]); // The engine never had it.
+      await connection.enqueue([{ job: 'job', at: Date.now() + 60_000, rule: '' }], 0);
+      await connection.close();
+    });
   });
 
   it.concurrent('a run that a shutdown cancels is begun again by another instance', async () => {

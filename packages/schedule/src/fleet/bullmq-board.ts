@@ -1,7 +1,7 @@
 import type { Queue } from 'bullmq';
 import { type Board, RETIRED, type SharedState } from './engine.ts';
 
-/** A hash per job, beside the queue's own keys. */
+/** A hash and a list per job, beside the queue's own keys. */
 export class BullmqBoard implements Board {
   private readonly queue: Queue;
 
@@ -26,12 +26,21 @@ export class BullmqBoard implements Board {
     return sharedState(await client.hmget(this.keyOf(job), ...FIELDS));
   }
 
-  async takeMissed(job: string): Promise<SharedState> {
-    return sharedState((await this.script('aiokitTakeMissed', job)) as (string | null)[]);
+  async takeMissed(job: string): Promise<SharedState & { line: number[] }> {
+    const [state, line] = (await this.script('aiokitTakeMissed', job)) as [(string | null)[], string[]];
+    return { ...sharedState(state), line: line.map(Number) };
   }
 
   async addMissed(job: string, count: number): Promise<void> {
     await this.script('aiokitAddMissed', job, count);
+  }
+
+  async enter(job: string, at: number): Promise<number[]> {
+    return ((await this.script('aiokitEnter', job, at)) as string[]).map(Number);
+  }
+
+  async leave(job: string, times: readonly number[]): Promise<void> {
+    await this.script('aiokitLeave', job, ...times);
   }
 
   async requestCancel(job: string, reason: string): Promise<number> {
@@ -70,7 +79,12 @@ const SCRIPTS = {
     return ${STATE}`,
   aiokitRetire: `if redis.call('HGET', KEYS[1], 'rule') == ARGV[2] then
     redis.call('HSET', KEYS[1], 'rule', ARGV[1] .. ARGV[2]) end`,
-  aiokitTakeMissed: `local state = ${STATE} redis.call('HDEL', KEYS[1], 'missed') return state`,
+  aiokitTakeMissed: `local state = ${STATE} redis.call('HDEL', KEYS[1], 'missed')
+    return {state, redis.call('LRANGE', KEYS[1] .. ':line', 0, -1)}`,
+  aiokitEnter: `local key = KEYS[1] .. ':line' local line = redis.call('LRANGE', key, 0, -1)
+    for _, at in ipairs(line) do if at == ARGV[1] then return line end end
+    redis.call('RPUSH', key, ARGV[1]) table.insert(line, ARGV[1]) return line`,
+  aiokitLeave: `for _, at in ipairs(ARGV) do redis.call('LREM', KEYS[1] .. ':line', 0, at) end`,
   aiokitAddMissed: `return redis.call('HINCRBY', KEYS[1], 'missed', ARGV[1])`,
   aiokitCancel: `redis.call('HSET', KEYS[1], 'cancelReason', ARGV[1])
     return redis.call('HINCRBY', KEYS[1], 'cancels', 1)`,

@@ -50,9 +50,15 @@ export interface Board {
   /** Ends the job, if this rule is in force. */
   retire(job: string, rule: string): Promise<void>;
   state(job: string): Promise<SharedState>;
-  /** As `state`, and takes the missed ones: who asks tells its run of them. */
-  takeMissed(job: string): Promise<SharedState>;
+  /** As `state`, and takes the missed ones: who asks tells its run of them. With it comes the line, see `enter()`. */
+  takeMissed(job: string): Promise<SharedState & { readonly line: readonly number[] }>;
   addMissed(job: string, count: number): Promise<void>;
+  /**
+   * Puts an occurrence at the end of the job's line, unless it is in there: those that run or wait for their turn, by their
+   * times. Returns all of it. Who dies or is shut down keeps its place, for the instance that has the run next.
+   */
+  enter(job: string, at: number): Promise<number[]>;
+  leave(job: string, times: readonly number[]): Promise<void>;
   /** Returns how often it was asked for, with this time. */
   requestCancel(job: string, reason: string): Promise<number>;
   /** The engine's clock, in ms since 1970: the one that all instances share. */
@@ -66,8 +72,8 @@ export interface Engine {
   open(take: Take, onError: (error: unknown) => void): Promise<void>;
   /** Puts occurrences in; one that is or was there already is ignored. */
   enqueue(occurrences: readonly Occurrence[], keepFor: number): Promise<void>;
-  /** The times of those of the same job that were handed out before this one and are not over. */
-  ahead(occurrence: HandedOut): Promise<number[]>;
+  /** Which of these are not over. */
+  unfinished(job: string, times: readonly number[]): Promise<number[]>;
   /** Hands out nothing more. */
   pause(): void;
   /** Ends the connection, when what was handed out is over. */
@@ -77,20 +83,22 @@ export interface Engine {
 export type Take = (occurrence: HandedOut) => Promise<Verdict>;
 
 /** What an instance asks of an engine. */
-export type Requests = Board & Pick<Engine, 'enqueue' | 'ahead'>;
+export type Requests = Board & Pick<Engine, 'enqueue' | 'unfinished'>;
 
 /** A cancel does not wait for the engine's answer: one that is away would hold up the shutdown. */
 export function cancellable(engine: Engine): Requests {
   const { board } = engine;
   return {
     enqueue: (...args) => until(engine.enqueue(...args)),
-    ahead: (...args) => until(engine.ahead(...args)),
+    unfinished: (...args) => until(engine.unfinished(...args)),
     declare: (...args) => until(board.declare(...args)),
     uphold: (...args) => until(board.uphold(...args)),
     retire: (...args) => until(board.retire(...args)),
     state: (...args) => until(board.state(...args)),
     takeMissed: (...args) => until(board.takeMissed(...args)),
     addMissed: (...args) => until(board.addMissed(...args)),
+    enter: (...args) => until(board.enter(...args)),
+    leave: (...args) => until(board.leave(...args)),
     requestCancel: (...args) => until(board.requestCancel(...args)),
     now: () => until(board.now()),
   };
@@ -110,12 +118,6 @@ export interface Backend {
 export const MOST_SKEW = 60_000;
 
 /** The engine's id of an occurrence. The same on every instance; no colon and not digits only, which BullMQ refuses. */
-export function idOf({ job, at }: Occurrence): string {
+export function idOf({ job, at }: Pick<Occurrence, 'job' | 'at'>): string {
   return `${encodeURIComponent(job)}-${at}`;
-}
-
-/** The job's name and the time in an id. */
-export function partsOf(id: string): { job: string; at: number } {
-  const end = id.lastIndexOf('-');
-  return { job: decodeURIComponent(id.slice(0, end)), at: Number(id.slice(end + 1)) };
 }

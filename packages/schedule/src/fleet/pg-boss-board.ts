@@ -17,7 +17,9 @@ export class PgBossBoard implements Board {
   async create(): Promise<void> {
     await this.sql(`create table if not exists ${this.table} (queue text, job text, rule text,
       upheld timestamptz not null default now(), missed int not null default 0, cancels int not null default 0,
-      cancel_reason text not null default '', primary key (queue, job))`).catch(ignoreExisting);
+      cancel_reason text not null default '', line bigint[] not null default '{}', primary key (queue, job))`).catch(
+      ignoreExisting,
+    );
   }
 
   async declare(job: string, rule: string): Promise<void> {
@@ -50,13 +52,13 @@ export class PgBossBoard implements Board {
     return sharedState(await this.sql(`select * from ${this.table} where queue = $1 and job = $2`, [this.queue, job]));
   }
 
-  async takeMissed(job: string): Promise<SharedState> {
+  async takeMissed(job: string): Promise<SharedState & { line: number[] }> {
     const rows = await this.sql(
       `with before as (select * from ${this.table} where queue = $1 and job = $2 for update),
        taken as (update ${this.table} set missed = 0 where queue = $1 and job = $2 and missed > 0) select * from before`,
       [this.queue, job],
     );
-    return sharedState(rows);
+    return { ...sharedState(rows), line: lineOf(rows) };
   }
 
   async addMissed(job: string, count: number): Promise<void> {
@@ -64,6 +66,23 @@ export class PgBossBoard implements Board {
       `insert into ${this.table} as t (queue, job, missed) values ($1, $2, $3)
        on conflict (queue, job) do update set missed = t.missed + $3`,
       [this.queue, job, count],
+    );
+  }
+
+  async enter(job: string, at: number): Promise<number[]> {
+    const rows = await this.sql(
+      `insert into ${this.table} as t (queue, job, line) values ($1, $2, array[$3::bigint]) on conflict (queue, job)
+       do update set line = case when $3 = any(t.line) then t.line else t.line || $3::bigint end returning line`,
+      [this.queue, job, at],
+    );
+    return lineOf(rows);
+  }
+
+  async leave(job: string, times: readonly number[]): Promise<void> {
+    await this.sql(
+      `update ${this.table} set line = array(select at from unnest(line) with ordinality as l(at, place)
+       where at <> all($3::bigint[]) order by place) where queue = $1 and job = $2`,
+      [this.queue, job, times],
     );
   }
 
@@ -89,6 +108,10 @@ function sharedState([row]: Record<string, unknown>[]): SharedState {
     cancels: Number(row?.cancels ?? 0),
     cancelReason: String(row?.cancel_reason ?? ''),
   };
+}
+
+function lineOf([row]: Record<string, unknown>[]): number[] {
+  return ((row?.line as string[] | undefined) ?? []).map(Number);
 }
 
 /** Two instances that begin at once both create it, and PostgreSQL lets one of them fail. */

@@ -19,6 +19,9 @@ interface Planned {
   declared: boolean;
 }
 
+/** Jobs that a fleet has planned before: what has passed since then is not theirs to put in, it was or was not by then. */
+const knownToEngines = new WeakSet<Job>();
+
 export class Planner {
   private readonly loop: EventLoop;
   private readonly requests: Requests;
@@ -81,6 +84,7 @@ export class Planner {
       await this.requests.enqueue(occurrences, job.policy.grace);
       const last = occurrences.at(-1) as Occurrence;
       state.last = last.at;
+      knownToEngines.add(job);
       job.runner.moveTo(last.at);
       this.wakeAt(job, state, last.at);
     } catch (error) {
@@ -97,7 +101,8 @@ export class Planner {
     const { recurrence } = job.plan as NonNullable<Job['plan']>;
     const now = this.loop.clock.wallTime();
     const found: number[] = [];
-    let at = last ?? job.runner.next ?? recurrence.after(now);
+    const first = knownToEngines.has(job) ? null : job.runner.next;
+    let at = last ?? first ?? recurrence.after(now);
     while (at !== null && found.length < MOST_PLANNED) {
       if (job.deadline === null || at <= job.deadline) found.push(at);
       if (at > now) break;

@@ -2,14 +2,14 @@
  * What becomes of an occurrence that the engine hands to this instance: whether it still is one, the misfire policy, the
  * overlap policy, the run. As in one process, with what is in the engine in place of what is in the process.
  *
- * One that is handed out again has begun before, on an instance that died. It was due when nothing else went on, so 'skip'
- * does not concern it; it waits until what goes on now has ended. Under 'cancel' what goes on now, if it is newer, would have
- * cancelled it: then it is over.
+ * What runs, or waits for its turn, stands in a line that all instances see. Whose instance died or was shut down keeps its
+ * place: as long as it is not over it goes on, as far as the others are concerned, and is begun again by the instance that
+ * has it next, whatever the time is. Only one that a newer one has cancelled meanwhile is over.
  */
 import { createTask, currentTask, type EventLoop, Future, isCancelled, rethrowCancelled, sleep } from '@aiokit/core';
-import { chooseDue } from '../due.ts';
+import { chooseDue, type Due } from '../due.ts';
 import type { Job } from '../job.ts';
-import { type HandedOut, RETIRED, type Requests, type SharedState, type Verdict } from './engine.ts';
+import { type HandedOut, RETIRED, type Requests, type Verdict } from './engine.ts';
 import type { EngineClock } from './engine-clock.ts';
 import { isOccurrence, occurrencesOf, ruleOf } from './rule.ts';
 
@@ -21,6 +21,8 @@ const ORPHANED_AFTER = 60_000;
 const SLACK = 250;
 /** Counting goes no further. */
 const MOST_COUNTED = 1_000;
+
+type Taken = Awaited<ReturnType<Requests['takeMissed']>>;
 
 export class Receiver {
   /** Set when this instance knows its jobs and the engine's clock: the engine hands out as soon as it is open. */
@@ -72,25 +74,28 @@ export class Receiver {
   }
 
   /** The misfire policy, then the overlap policy. */
-  private async runOrSkip(occurrence: HandedOut, job: Job, { missed, cancels }: SharedState): Promise<Verdict> {
+  private async runOrSkip(occurrence: HandedOut, job: Job, { missed, cancels, line }: Taken): Promise<Verdict> {
     const { at, redeliveries } = occurrence;
+    const hasBegun = line.includes(at);
     if (at > this.clock.now()) await sleep(Math.min(at - this.clock.now(), this.tolerance));
     const now = Math.max(at, this.clock.now());
     const { due, last } = chooseDue(job, at, now, 0);
     const later = due.map(({ scheduledFor }) => scheduledFor).filter((time) => time > at);
+    const isLeftOut = !hasBegun && !this.isInTime(job, at, now);
+    if (isLeftOut) await this.leaveOut(job, missed + 1 + this.neverPlanned(job, at, later[0] ?? last + 1));
+    // Those that the policy wants instead, or too. What they have to tell of the ones left out is there already.
     if (later.length > 0) await this.requests.enqueue(occurrencesOf(job, later), job.policy.grace);
-    if (redeliveries === 0 && !this.isInTime(job, at, now)) {
-      return await this.leaveOut(job, missed + 1 + this.neverPlanned(job, at, later[0] ?? last));
-    }
-    const way = await this.makeWay(occurrence, job, cancels);
-    if (way === 'skipped') return await this.leaveOut(job, missed + 1);
+    if (isLeftOut) return 'finished';
+    const way = await this.makeWay(occurrence, job, hasBegun, cancels);
     if (way === 'superseded') return 'finished';
-    const stopWatching = this.watchForCancel(job, way.cancels);
-    try {
-      await job.runner.runHandedOut({ scheduledFor: at, missedCount: missed, attemptsBefore: redeliveries });
-    } finally {
-      stopWatching();
+    if (way === 'skipped') {
+      await this.requests.leave(job.name, [at]);
+      await this.leaveOut(job, missed + 1);
+      return 'finished';
     }
+    await this.run(job, way.cancels, { scheduledFor: at, missedCount: missed, attemptsBefore: redeliveries });
+    // If nobody hears of it, the next one finds that it is over.
+    await this.requests.leave(job.name, [at]).catch(ignoreUnlessCancelled);
     return 'finished';
   }
 
@@ -101,32 +106,53 @@ export class Receiver {
 
   /** Resolves when nothing of the job goes on before this one, to how many cancels do not concern it. */
   private async makeWay(
-    occurrence: HandedOut,
+    { at }: HandedOut,
     job: Job,
+    hasBegun: boolean,
     cancels: number,
   ): Promise<{ cancels: number } | 'skipped' | 'superseded'> {
     const { overlap, queueLimit } = job.policy;
-    const isRedelivered = occurrence.redeliveries > 0;
+    let { ahead, behind } = await this.placeInLine(job, at);
     if (overlap === 'concurrent') return { cancels };
-    let ahead = await this.requests.ahead(occurrence);
+    if (overlap === 'cancel' && hasBegun && behind.some((other) => other > at)) return 'superseded';
     if (ahead.length === 0) return { cancels };
-    if (overlap === 'skip' && !isRedelivered) return 'skipped';
-    if (overlap === 'queue' && ahead.length > queueLimit && !isRedelivered) return 'skipped';
-    if (overlap === 'cancel' && ahead.some((at) => at > occurrence.at)) return isRedelivered ? 'superseded' : 'skipped';
+    if (overlap === 'skip' && !hasBegun) return 'skipped';
+    if (overlap === 'queue' && !hasBegun && ahead.length > queueLimit) return 'skipped';
+    if (overlap === 'cancel' && ahead.some((other) => other > at)) return 'skipped';
     const before = overlap === 'cancel' ? await this.requests.requestCancel(job.name, 'its next run is due') : cancels;
     while (ahead.length > 0) {
       await sleep(LOOK_EVERY);
-      ahead = await this.requests.ahead(occurrence);
+      ({ ahead, behind } = await this.placeInLine(job, at));
       // A newer one has come, and waits as this one does.
-      if (overlap === 'cancel' && (await this.requests.state(job.name)).cancels > before) return 'skipped';
+      if (overlap === 'cancel' && behind.some((other) => other > at)) return 'skipped';
     }
     return { cancels: before };
   }
 
-  private async leaveOut(job: Job, missed: number): Promise<Verdict> {
+  private async placeInLine(job: Job, at: number): Promise<{ ahead: number[]; behind: number[] }> {
+    const line = await this.requests.enter(job.name, at);
+    const place = line.indexOf(at);
+    const before = line.slice(0, place);
+    const behind = line.slice(place + 1);
+    if (before.length === 0) return { ahead: [], behind };
+    const ahead = await this.requests.unfinished(job.name, before);
+    const over = before.filter((other) => !ahead.includes(other));
+    if (over.length > 0) await this.requests.leave(job.name, over);
+    return { ahead, behind };
+  }
+
+  private async run(job: Job, cancels: number, due: Due): Promise<void> {
+    const stopWatching = this.watchForCancel(job.name, cancels);
+    try {
+      await job.runner.runHandedOut(due);
+    } finally {
+      stopWatching();
+    }
+  }
+
+  private async leaveOut(job: Job, missed: number): Promise<void> {
     await this.requests.addMissed(job.name, missed);
     job.runner.countMissed(1);
-    return 'finished';
   }
 
   /** Between these two, those whose time went by before this instance began: nobody was there to put them in. */
@@ -140,17 +166,17 @@ export class Receiver {
   }
 
   /** `cancel()` may be called on any instance; the count of calls lies in the engine. */
-  private watchForCancel(job: Job, before: number): () => void {
+  private watchForCancel(job: string, before: number): () => void {
     const running = currentTask();
     const watcher = createTask(
       async () => {
         for (;;) {
           await sleep(LOOK_EVERY);
-          const state = await this.requests.state(job.name).catch(ignoreUnlessCancelled);
+          const state = await this.requests.state(job).catch(ignoreUnlessCancelled);
           if (state !== null && state.cancels > before) return void running?.cancel(state.cancelReason);
         }
       },
-      { name: `watch ${job.name}` },
+      { name: `watch ${job}` },
     );
     return () => watcher.cancel();
   }
