@@ -5,12 +5,15 @@ import { afterEach, expect, test } from 'vitest';
 import { eventually } from './support/eventually.ts';
 
 const CLI = fileURLToPath(new URL('../src/server/cli.ts', import.meta.url));
+const WORKERS = fileURLToPath(new URL('programs/workers.ts', import.meta.url));
 const APP = fileURLToPath(new URL('programs/app.ts', import.meta.url));
 
 let child: ChildProcess;
 
-function start(...args: string[]) {
-  child = spawn(process.execPath, ['--conditions=@aiokit/source', CLI, ...args]);
+const start = (...args: string[]) => startProgram(CLI, ...args);
+
+function startProgram(...args: string[]) {
+  child = spawn(process.execPath, ['--conditions=@aiokit/source', ...args]);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (chunk) => {
@@ -64,7 +67,25 @@ test('workers share a port; a dead one is replaced; SIGHUP replaces all and refu
   await cli.until(/slow begins/);
   child.kill('SIGTERM');
   expect((await slow).status).toBe(200);
-  expect(await cli.exited).toEqual([0, null]);
+  expect(await cli.exited).toEqual([null, 'SIGTERM']);
+});
+
+test('serve() with workers: one that is killed is replaced; health goes red before they stop accepting', {
+  timeout: 60_000,
+}, async () => {
+  const program = startProgram(WORKERS);
+  await program.until(/all at \S+/);
+  await program.until(/worker \d+ listens/, 2);
+  const [, url] = /all at (\S+)/.exec(program.output()) as unknown as [string, string];
+  const state = async () => JSON.parse(await ask(url)) as { pid: number; closing: boolean };
+  const { pid } = await state();
+  expect(pid).not.toBe(child.pid);
+  await fetch(`${url}/die`).catch(() => {});
+  await program.until(/worker \d+ ended \(SIGKILL\): starting another one/);
+  await program.until(/worker \d+ listens/, 3);
+  child.kill('SIGTERM');
+  await eventually(async () => expect(await state()).toMatchObject({ closing: true }));
+  expect(await program.exited).toEqual([null, 'SIGTERM']);
 });
 
 test('says how it is used', async () => {

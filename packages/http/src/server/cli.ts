@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { FetchApp } from './app.ts';
 import { serve } from './serve.ts';
+import { closeOnSignals } from './signals.ts';
 import { Supervisor } from './supervisor.ts';
 
 const USAGE = `Usage: npx @aiokit/http serve FILE [options]
@@ -54,7 +55,9 @@ function supervise(path: string, count: number, reload: boolean): void {
       timer = setTimeout(() => supervisor.restart(`${name} has changed`), SETTLING);
     });
   }
-  supervisor.run().then(() => process.exit());
+  const close = () => supervisor.stop('a signal came');
+  closeOnSignals({ close }, () => supervisor.kill());
+  supervisor.start();
 }
 
 function parse() {

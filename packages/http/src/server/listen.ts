@@ -47,7 +47,7 @@ export function listen(server: AnyNodeServer, options: ServeOptions): Promise<st
   });
 }
 
-function urlOf({ address, family, port }: AddressInfo, isSecure: boolean): string {
+export function urlOf({ address, family, port }: AddressInfo, isSecure: boolean): string {
   // "All addresses" is nowhere that a client could go to.
   const host =
     address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '[::1]' : family === 'IPv6' ? `[${address}]` : address;

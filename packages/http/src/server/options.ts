@@ -28,7 +28,10 @@ export interface ServeOptions {
   cancelTimeout?: number | undefined;
   /** How long the server goes on accepting after `close()`, in ms, with `closing` true for health checks to see. Default: 0. */
   drainDelay?: number | undefined;
-  /** Whether SIGTERM and SIGINT close the server and then end the process. Default: outside of `run()`, which sees to them itself. */
+  /**
+   * Whether SIGTERM and SIGINT close the server and then end the process. Default: outside of `run()`, which sees to them itself:
+   * a program that has more to close than the server belongs into it.
+   */
   handleSignals?: boolean | undefined;
 
   limits?: ServerLimits | undefined;
@@ -36,6 +39,13 @@ export interface ServeOptions {
   onError?: ((error: unknown, request: string) => void) | undefined;
   /** Whether hono's adapter may put its lightweight Request and Response in the place of the global ones: much faster. Default: true. */
   overrideGlobalObjects?: boolean | undefined;
+}
+
+export interface WorkersOptions extends ServeOptions {
+  /** How many processes serve, each running this same program; 1 is this one alone. */
+  workers: number;
+  /** Told in one line of each worker that starts, ends or is replaced. Default: it is printed to stderr with the time. */
+  log?: ((line: string) => void) | undefined;
 }
 
 /** Against clients that are broken, slow or hostile. `null` for no limit. */

@@ -232,6 +232,9 @@ export class RequestTask implements RequestContext {
 
   /** What an exception of the handler looks like from outside: nothing of it is shown. */
   private explain(error: unknown): Response {
+    // Whoever owns the loop may cancel all of its tasks: that is no failure of the handler.
+    if (this.ending === null && isCancelled(error) && this.task !== null && this.task.cancelling() > 0)
+      this.ending = 'shutdown';
     if (this.ending === null) this.fail(error);
     return plain(this.ending);
   }

@@ -9,6 +9,7 @@ import { createNodeServer, listen } from './listen.ts';
 import type { ServeOptions } from './options.ts';
 import { type RequestCounts, type RequestHost, RequestTask } from './request-task.ts';
 import { learnLightweightResponse } from './response-stream.ts';
+import type { RunningServer } from './serve.ts';
 import { closeOnSignals } from './signals.ts';
 import { type UpgradeHost, UpgradeTask } from './upgrade-task.ts';
 
@@ -30,7 +31,7 @@ const BODY_SIZE = 100 * 2 ** 20;
 const LAST_BYTES_GRACE = 1_000;
 
 /** A server that listens; {@link serve} makes it. */
-export class Server implements AsyncDisposable {
+export class Server implements RunningServer {
   /** Node's own server, for what is not offered here. */
   readonly node: AnyNodeServer;
   private where = '';
@@ -48,6 +49,8 @@ export class Server implements AsyncDisposable {
   private closingOnce: Promise<void> | null = null;
   private readonly slowReaderCheck: NodeJS.Timeout | undefined;
   private isDraining = false;
+  /** Somebody else has seen to `drainDelay`. */
+  private wasAnnounced = false;
   private ignoreSignals: () => void = () => {};
 
   /** @internal */
@@ -86,7 +89,12 @@ export class Server implements AsyncDisposable {
 
   /** Whether `close()` was called: what a health check should be red for. */
   get closing(): boolean {
-    return this.closingOnce !== null;
+    return this.closingOnce !== null || this.wasAnnounced;
+  }
+
+  /** @internal From now on health checks are red; `close()` follows. */
+  _announceClose(): void {
+    this.wasAnnounced = true;
   }
 
   statistics(): ServerStatistics {
@@ -132,7 +140,7 @@ export class Server implements AsyncDisposable {
 
   private async shutDown(): Promise<void> {
     const { gracefulTimeout = 30_000, cancelTimeout = 5_000, drainDelay = 0 } = this.options;
-    if (drainDelay > 0) await sleep(drainDelay);
+    if (drainDelay > 0 && !this.wasAnnounced) await sleep(drainDelay);
     this.isDraining = true;
     // Not http's own close(): it ends idle connections at once, also one on which a request is on its way.
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.node, () => resolve()));

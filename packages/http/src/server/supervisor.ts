@@ -14,11 +14,12 @@ const SHORT_LIFE = 1_000;
 
 /**
  * Keeps `workers` copies of this program running (`cluster.isWorker` is true in them): one that dies is replaced, SIGHUP
- * replaces all of them one by one, SIGTERM and SIGINT let each finish what it has accepted.
+ * replaces all of them one by one.
  */
 export class Supervisor {
   private readonly options: SupervisorOptions;
   private readonly workers = new Set<Worker>();
+  private started = 0;
   private stopping = false;
   private restarting: Promise<void> = Promise.resolve();
 
@@ -26,14 +27,17 @@ export class Supervisor {
     this.options = options;
   }
 
-  /** Resolves when all workers have ended, after a signal. */
-  async run(): Promise<void> {
-    const stop = (signal: NodeJS.Signals) => this.stop(signal);
-    const restart = () => this.restart('SIGHUP');
-    process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', restart);
-    for (let i = 0; i < this.options.workers; i++) this.start();
-    while (this.workers.size > 0 || !this.stopping) await once(cluster, 'exit');
-    process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', restart);
+  /** Resolves to where the first of them listens. */
+  async start(): Promise<{ address: string; port: number }> {
+    process.on('SIGHUP', this.onHangUp);
+    const listening = once(cluster, 'listening');
+    for (let i = 0; i < this.options.workers; i++) this.fork();
+    const [, where] = await listening;
+    return where;
+  }
+
+  statistics(): { workers: number; started: number } {
+    return { workers: this.workers.size, started: this.started };
   }
 
   /** Replaces the workers one by one: each leaves when its successor listens. Nobody is refused meanwhile. */
@@ -42,17 +46,39 @@ export class Supervisor {
     const replaceAll = async () => {
       for (const old of [...this.workers]) {
         if (this.stopping || !this.workers.has(old)) continue;
-        if (await this.isListening(this.start())) this.retire(old);
-        else this.options.log(`worker ${old.process.pid} stays: its successor does not start`);
+        if (await this.isListening(this.fork())) this.retire(old);
+        else if (!this.stopping) this.options.log(`worker ${old.process.pid} stays: its successor does not start`);
       }
     };
     this.restarting = this.restarting.then(replaceAll);
   }
 
-  private start(): Worker {
+  /** Tells all workers that they are about to be stopped: health checks go red. */
+  announceStop(): void {
+    for (const worker of this.workers) worker.send(CLOSING);
+  }
+
+  /** Lets each finish what it has accepted. Resolves when all have ended, those of an earlier restart included. */
+  async stop(why: string): Promise<void> {
+    process.off('SIGHUP', this.onHangUp);
+    this.stopping = true;
+    this.options.log(`${why}: waiting for ${this.workers.size} worker(s)`);
+    for (const worker of this.workers) this.finish(worker);
+    while (Object.keys(cluster.workers ?? {}).length > 0) await once(cluster, 'exit');
+  }
+
+  /** Waits for nobody. */
+  kill(): void {
+    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
+  }
+
+  private readonly onHangUp = (): void => this.restart('SIGHUP');
+
+  private fork(): Worker {
     const worker = cluster.fork();
     const { pid } = worker.process;
     const born = performance.now();
+    this.started++;
     this.workers.add(worker);
     worker.once('listening', ({ address, port }) => this.options.log(`worker ${pid} listens on ${address}:${port}`));
     worker.once('exit', (code, signal) => this.ended(worker, performance.now() - born, signal ?? code));
@@ -66,7 +92,7 @@ export class Supervisor {
     // A program that cannot start is to say so once a second, not a thousand times.
     setTimeout(
       () => {
-        if (!this.stopping && this.workers.size < this.options.workers) this.start();
+        if (!this.stopping && this.workers.size < this.options.workers) this.fork();
       },
       age < SHORT_LIFE ? SHORT_LIFE : 0,
     );
@@ -99,14 +125,17 @@ export class Supervisor {
     if (worker.isConnected()) worker.disconnect();
     else worker.process.kill('SIGTERM');
   }
+}
 
-  private stop(signal: NodeJS.Signals): void {
-    if (this.stopping) {
-      for (const worker of this.workers) worker.process.kill('SIGKILL');
-      process.exit(1);
-    }
-    this.stopping = true;
-    this.options.log(`${signal}: waiting for ${this.workers.size} worker(s)`);
-    for (const worker of this.workers) this.finish(worker);
-  }
+const CLOSING = 'aiokit: the server is about to close';
+
+/** In a worker: calls `listener` when the supervisor is about to stop it. */
+export function onStopAnnounced(listener: () => void): void {
+  if (cluster.worker === undefined) return;
+  const onMessage = (message: unknown) => {
+    if (message !== CLOSING) return;
+    process.off('message', onMessage);
+    listener();
+  };
+  process.on('message', onMessage);
 }

@@ -2,7 +2,7 @@ import { vi } from 'vitest';
 
 /** Waits until the assertion holds, however loaded the machine is. */
 export function eventually<T>(assertion: () => T | Promise<T>): Promise<T> {
-  return vi.waitFor(assertion, { timeout: 15_000, interval: 10 });
+  return vi.waitFor(assertion, { timeout: 30_000, interval: 10 });
 }
 
 /** Within how many turns of the event loop the promise is settled: what "at once" means on a machine of any speed. */

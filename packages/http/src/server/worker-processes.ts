@@ -1,0 +1,70 @@
+import { currentTask, detached, Event, sleep } from '@aiokit/core';
+import { urlOf } from './listen.ts';
+import type { WorkersOptions } from './options.ts';
+import type { RunningServer } from './serve.ts';
+import { closeOnSignals } from './signals.ts';
+import { Supervisor } from './supervisor.ts';
+
+/** What `serve` with `workers` returns in the first process: it accepts nothing itself, and looks after those that do. */
+export class WorkerProcesses implements RunningServer {
+  private readonly options: WorkersOptions;
+  private readonly supervisor: Supervisor;
+  private readonly closed = new Event();
+  private closingOnce: Promise<void> | null = null;
+  private where = '';
+  private ignoreSignals: () => void = () => {};
+
+  /** @internal */
+  constructor(options: WorkersOptions) {
+    this.options = options;
+    this.supervisor = new Supervisor({ workers: options.workers, log: options.log ?? printLine });
+  }
+
+  /** @internal */
+  async _start(): Promise<void> {
+    const { handleSignals = currentTask() === null, socketPath, tls } = this.options;
+    if (handleSignals) this.ignoreSignals = closeOnSignals(this, () => this.supervisor.kill());
+    const { address, port } = await detached(() => this.supervisor.start());
+    const family = address?.includes(':') ? 'IPv6' : 'IPv4';
+    this.where = socketPath ?? urlOf({ address: address ?? '0.0.0.0', family, port }, tls !== undefined);
+  }
+
+  get url(): string {
+    return this.where;
+  }
+
+  get closing(): boolean {
+    return this.closingOnce !== null;
+  }
+
+  /** How many there are, and how many were started so far. */
+  statistics(): { readonly workers: number; readonly started: number } {
+    return this.supervisor.statistics();
+  }
+
+  async untilClosed(): Promise<void> {
+    await this.closed.wait();
+  }
+
+  /** Lets each worker finish what it has accepted, as {@link Server.close} does; all at the same time. */
+  close(): Promise<void> {
+    this.closingOnce ??= detached(async () => {
+      const { drainDelay = 0 } = this.options;
+      // They have to go on accepting meanwhile, and a worker that is told to stop is out of the line at once.
+      if (drainDelay > 0) this.supervisor.announceStop();
+      if (drainDelay > 0) await sleep(drainDelay);
+      await this.supervisor.stop('close');
+      this.ignoreSignals();
+      this.closed.set();
+    });
+    return this.closingOnce;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function printLine(line: string): void {
+  console.error(`${new Date().toISOString()} ${line}`);
+}
