@@ -5,7 +5,7 @@
 import { createHook } from 'node:async_hooks';
 import type { Socket } from 'node:net';
 import { currentRun } from './current-run.ts';
-import { realNow, realSetTimeout } from './real-time.ts';
+import { delay, realNow } from './real-time.ts';
 
 export interface OpenConnection {
   /** Such as `127.0.0.1:5432`. */
@@ -32,7 +32,7 @@ export class Connections {
     for (;;) {
       const open = this.open();
       if (open.length === 0 || realNow() >= end) return open;
-      await new Promise((resolve) => realSetTimeout(resolve, 5));
+      await delay(5);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { EventLoop, Operation } from '@aiokit/core';
 import { outsideRun } from './current-run.ts';
-import { realClearTimeout, realNow, realSetTimeout } from './real-time.ts';
+import { delay, realClearTimeout, realNow, realSetTimeout } from './real-time.ts';
 
 /** An operation that is in flight for too long. */
 export interface Stall {
@@ -124,7 +124,7 @@ export class OperationWatch {
   /** Resolves when everything that the peer sent before has arrived. */
   private async ask({ kind, label, fence }: Operation): Promise<void> {
     const { quiet, ioTimeout, onStall } = this.options;
-    if (fence === undefined) return new Promise((resolve) => realSetTimeout(resolve, quiet));
+    if (fence === undefined) return delay(quiet);
     const what = `${label ?? ''} (asked whether anything is on its way)`;
     const late = realSetTimeout(() => onStall({ kind, label: what, age: ioTimeout }), ioTimeout);
     try {

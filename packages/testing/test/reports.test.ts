@@ -235,8 +235,10 @@ async function lateServer(): Promise<Server> {
     const accept = createHash('sha1').update(key).digest('base64');
     const answer = `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`;
     const isLate = request.url === '/late-upgrade';
-    setTimeout(() => socket.write(answer), isLate ? LATE : 0);
-    if (!isLate) setTimeout(() => socket.write(Buffer.from('\x81\x04late', 'latin1')), LATE);
+    const send = (bytes: string | Buffer) => socket.writable && socket.write(bytes);
+    setTimeout(send, isLate ? LATE : 0, answer);
+    if (!isLate) setTimeout(send, LATE, Buffer.from('\x81\x04late', 'latin1'));
+    socket.on('error', () => {}); // A client that has timed out leaves.
     socket.on('data', (frame: Buffer) => frame[0] === 0x88 && socket.end(Buffer.from([0x88, 0])));
   });
   server.listen(0, '127.0.0.1');

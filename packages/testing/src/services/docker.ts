@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
+import { eventually } from '../real-time.ts';
 import { freePort } from './free-port.ts';
 import { type Guard, guardedDirectory } from './guard.ts';
-import { eventually } from './real-time.ts';
 import type { ControlledProcess } from './server-process.ts';
 import type { SharedLife } from './shared-server.ts';
 

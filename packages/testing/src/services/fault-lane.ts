@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { delay, now, turn } from './real-time.ts';
+import { delay, realNow, turn } from '../real-time.ts';
 
 /** What is wrong with one direction of a proxy; the same for all its connections. */
 export interface LaneFaults {
@@ -42,7 +42,7 @@ export class FaultLane {
 
   push(what: Item['what']): void {
     if (this.#dropped) return;
-    this.#queue.push({ what, due: now() + this.#faults.delay });
+    this.#queue.push({ what, due: realNow() + this.#faults.delay });
     this.#count(sizeOf(what));
     this.wake();
   }
@@ -62,7 +62,7 @@ export class FaultLane {
   async #drain(): Promise<void> {
     this.#draining = true;
     for (let item = this.#queue[0]; item && !this.#faults.held; item = this.#queue[0]) {
-      const early = item.due - now();
+      const early = item.due - realNow();
       if (early > 0) {
         await delay(early, { keepsProcess: false });
         continue; // in between it may have been held, or dropped

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { delay } from '../real-time.ts';
 import { beginningOf, HEADER } from './cancel-request.ts';
 import { FaultLane, type LaneFaults, reset } from './fault-lane.ts';
 import type { CancelRequestFault, Direction, DirectionOptions, FaultProxy } from './fault-proxy.ts';
-import { delay } from './real-time.ts';
 
 /** Where a socket listens. */
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string };

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { eventually } from './real-time.ts';
+import { eventually } from '../real-time.ts';
 
 const run = promisify(execFile);
 

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
+import { eventually } from '../real-time.ts';
 import { startRedis } from './own-redis.ts';
-import { eventually } from './real-time.ts';
 import type { RedisServer, RedisSettings } from './redis.ts';
 import { installedRedis } from './redis-binary.ts';
 import { withRedis } from './redis-client.ts';

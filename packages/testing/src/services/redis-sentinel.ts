@@ -1,5 +1,5 @@
+import { eventually } from '../real-time.ts';
 import { startRedis } from './own-redis.ts';
-import { eventually } from './real-time.ts';
 import type { RedisServer, RedisSettings } from './redis.ts';
 import { installedRedis, type RedisBinary } from './redis-binary.ts';
 import { withRedis } from './redis-client.ts';

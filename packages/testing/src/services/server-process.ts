@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { eventually } from '../real-time.ts';
 import { LOG_FILE, PID_FILE } from './guard.ts';
 import { childrenOf, freeze, isAlive, signal } from './process-tree.ts';
-import { eventually } from './real-time.ts';
 import type { SystemUser } from './system-user.ts';
 
 /** What a test can do to a server of its own. Each method may be called in any state, also twice. */

@@ -7,9 +7,9 @@ import { createHash } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
+import { delay } from '../real-time.ts';
 import { privateDirectory } from './private-directory.ts';
 import { isAlive, startTime } from './process-tree.ts';
-import { delay } from './real-time.ts';
 
 /** What the others need to know of a server. */
 export interface SharedServer {

@@ -10,13 +10,13 @@ let elsewhere: string;
 
 beforeAll(async () => {
   elsewhere = await mkdtemp(join(tmpdir(), 'aiokit-test-elsewhere-'));
-  await cp(fileURLToPath(new URL('../../src/services', import.meta.url)), join(elsewhere, 'services'), {
+  await cp(fileURLToPath(new URL('../../src', import.meta.url)), join(elsewhere, 'src'), {
     recursive: true,
   });
   await writeFile(join(elsewhere, 'package.json'), '{ "type": "module" }');
   await writeFile(
     join(elsewhere, 'ask.ts'),
-    `import * as services from './services/index.ts';
+    `import * as services from './src/services/index.ts';
     const server = await services[process.argv[2]]({ server: 'private' });
     process.send(await server.database().then(() => 'created', (error) => error.message));
     process.disconnect();`,
