@@ -4,6 +4,7 @@ import { type Job as BullJob, type ConnectionOptions, DelayedError, type KeepJob
 import { checkCount, checkMs, checkOptions } from './check.ts';
 import { ScheduleValueError } from './errors.ts';
 import { BullmqBoard } from './fleet/bullmq-board.ts';
+import { endsWithin } from './fleet/ends-within.ts';
 import { type Backend, type Board, type Engine, idOf, MOST_SKEW, type Occurrence, type Take } from './fleet/engine.ts';
 import { Leases } from './fleet/leases.ts';
 
@@ -77,16 +78,6 @@ function requireAge(setting: boolean | number | KeepJobs | undefined, name: stri
 /** How long connections may take to end in an orderly way, in ms. */
 const CLOSE_WITHIN = 2_000;
 const DISCONNECT_WITHIN = 200;
-
-async function endsWithin(ms: number, promise: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
-  const ended = await Promise.race([promise.then(() => true), tooLong]);
-  clearTimeout(timer);
-  return ended;
-}
 
 /** What BullMQ stores for us. */
 type Data = Occurrence;

@@ -1,9 +1,10 @@
 /** `@aiokit/schedule/pg-boss`: the same schedule on many machines, through PostgreSQL. */
 import { createHash } from 'node:crypto';
-import { createTask, detached, Event, sleep, type Task, timeout } from '@aiokit/core';
+import { createTask, detached, Event, rethrowCancelled, sleep, type Task, timeout, until } from '@aiokit/core';
 import { type ConstructorOptions, type JobWithMetadata, PgBoss } from 'pg-boss';
 import { checkCount, checkMs } from './check.ts';
 import { ScheduleValueError } from './errors.ts';
+import { endsWithin } from './fleet/ends-within.ts';
 import { type Backend, type Engine, idOf, MOST_SKEW, type Occurrence, type Take } from './fleet/engine.ts';
 import { Leases } from './fleet/leases.ts';
 import { PgBossBoard } from './fleet/pg-boss-board.ts';
@@ -53,6 +54,9 @@ export function pgBoss(options: PgBossOptions): Backend {
   return { requireKept, connect: () => detached(() => new PgBossEngine(options)) };
 }
 
+/** How long the steps of the end may take when the database is away, in ms. */
+const CLOSE_WITHIN = 1_500;
+
 class PgBossEngine implements Engine {
   private readonly boss: PgBoss;
   private readonly queue: string;
@@ -80,7 +84,13 @@ class PgBossEngine implements Engine {
     this.schema = own.schema ?? 'pgboss';
     const look = Math.max(1, Math.round(this.lockDuration / 3_000));
     // The recurrence is ours, and a dead instance is to be noticed soon.
-    const defaults = { schedule: false, superviseIntervalSeconds: look, monitorIntervalSeconds: look };
+    const defaults = {
+      schedule: false,
+      superviseIntervalSeconds: look,
+      monitorIntervalSeconds: look,
+      // A database that has become unreachable never answers, and a query that waits keeps its connection, and the process.
+      query_timeout: Math.max(60_000, this.lockDuration),
+    };
     this.boss = new PgBoss({ ...defaults, ...own });
     this.leases = new Leases(this.lockDuration);
     this.board = new PgBossBoard((text, values) => this.sql(text, values), this.schema, this.queue);
@@ -131,13 +141,13 @@ class PgBossEngine implements Engine {
   async close(): Promise<void> {
     this.pause();
     for (const timer of this.due.values()) clearTimeout(timer);
-    await Promise.all(this.handingOut);
+    await endsWithin(CLOSE_WITHIN, Promise.all(this.handingOut));
+    this.leases.close();
     for (const task of this.background) {
       task.cancel();
       await task.catch(() => {});
     }
-    this.leases.close();
-    await this.boss.stop({ graceful: false });
+    await endsWithin(CLOSE_WITHIN, this.boss.stop({ graceful: false }));
   }
 
   private async fetchAndRun(take: Take): Promise<void> {
@@ -146,10 +156,13 @@ class PgBossEngine implements Engine {
       const batchSize = this.concurrency - this.leases.size;
       try {
         const jobs =
-          batchSize > 0 ? await this.boss.fetch<Occurrence>(this.queue, { batchSize, includeMetadata: true }) : [];
+          batchSize > 0
+            ? await until(this.boss.fetch<Occurrence>(this.queue, { batchSize, includeMetadata: true }))
+            : [];
         for (const job of jobs) this.track(detached(() => this.handOut(job, take)));
         if (jobs.length === batchSize && jobs.length > 0) continue;
       } catch (error) {
+        rethrowCancelled(error);
         this.onError(error);
       }
       await timeout(this.pollEvery, () => this.work.wait()).catch(ignoreTimeout);
@@ -200,20 +213,20 @@ class PgBossEngine implements Engine {
       if (held.length === 0) continue;
       const at = performance.now();
       try {
-        await this.boss.touch(
-          this.queue,
-          held.map(([id, { attempt }]) => ({ id, retryCount: attempt })),
-        );
-        const rows = await this.sql(
+        const touched = held.map(([id, { attempt }]) => ({ id, retryCount: attempt }));
+        await until(this.boss.touch(this.queue, touched));
+        const sql = this.sql(
           `select id, retry_count from ${this.schema}.job where name = $1 and id = any($2::uuid[]) and state = 'active'`,
           [this.queue, held.map(([id]) => id)],
         );
+        const rows = await until(sql);
         const mine = new Map(rows.map((row) => [String(row.id), Number(row.retry_count)]));
         for (const [id, lease] of held) {
           if (mine.get(id) === lease.attempt) lease.renewedAt = at;
           else lease.controller.abort();
         }
       } catch (error) {
+        rethrowCancelled(error);
         this.onError(error);
       }
     }

@@ -1,43 +1,65 @@
 /** One instance of a fleet, as a process of its own: fleet-processes.test.ts starts and kills it. */
 import { writeSync } from 'node:fs';
 import { run, sleep } from '@aiokit/core';
+import type { Backend, Engine } from '../src/fleet/engine.ts';
 import { Scheduler } from '../src/index.ts';
-import { backendOn, type EngineName } from './fleet-engines.ts';
+import { backendOn } from './fleet-engines.ts';
+import type { CALLS, InstanceOptions, Step } from './fleet-instance-options.ts';
 
-export interface InstanceOptions {
-  engine: EngineName;
-  url: string;
-  jobs: number;
-  /** Ms between two occurrences of a job. */
-  period: number;
-  /** How long a run takes, in ms. */
-  work: number;
-  /** How wrong its clock is, in ms. */
-  skew: number;
-  lockDuration: number;
-  queue?: string;
-  misfire?: 'once' | 'all';
+await main(JSON.parse(process.argv[2] as string) as InstanceOptions);
+
+async function main(options: InstanceOptions): Promise<void> {
+  const { engine, url, jobs, work, skew, lockDuration, queue = 'processes', misfire = 'all', dieAt } = options;
+  const rightNow = Date.now;
+  Date.now = () => rightNow() + skew;
+  const backend = backendOn(engine, url, { lockDuration, queue });
+  await run(async () => {
+    const scheduler = new Scheduler({
+      backend: dieAt === undefined ? backend : dying(backend, dieAt),
+      misfire,
+      overlap: 'concurrent',
+      grace: 600_000,
+    });
+    for (const [name, period] of Object.entries(jobs)) {
+      scheduler.interval(period, { name }).do(async ({ scheduledFor }) => {
+        // Synchronously: what was written is there even if the process is killed in the next moment.
+        writeSync(1, `begin ${name}@${+scheduledFor}\n`);
+        await sleep(work);
+        writeSync(1, `end ${name}@${+scheduledFor}\n`);
+      });
+    }
+    await scheduler.runForever();
+  });
 }
 
-const options = JSON.parse(process.argv[2] as string) as InstanceOptions;
-const { engine, url, jobs, period, work, skew, lockDuration, queue = 'processes', misfire = 'all' } = options;
-const rightNow = Date.now;
-Date.now = () => rightNow() + skew;
-
-await run(async () => {
-  const scheduler = new Scheduler({
-    backend: backendOn(engine, url, { lockDuration, queue }),
-    misfire,
-    overlap: 'concurrent',
-    grace: 600_000,
-  });
-  for (let i = 0; i < jobs; i++) {
-    scheduler.interval(period, { name: `job${i}` }).do(async ({ job, scheduledFor }) => {
-      // Synchronously: what was written is there even if the process is killed in the next moment.
-      writeSync(1, `begin ${job.name}@${+scheduledFor}\n`);
-      await sleep(work);
-      writeSync(1, `end ${job.name}@${+scheduledFor}\n`);
+function dying(backend: Backend, step: Step): Backend {
+  const [when, call] = step.split(' ') as ['before' | 'after', (typeof CALLS)[number]];
+  let left = call === 'declare' ? 1 : 3;
+  const around =
+    <A extends unknown[], R>(name: string, request: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      const isTheOne = name === call && --left === 0;
+      if (isTheOne && when === 'before') die();
+      const answer = await request(...args);
+      if (isTheOne) die();
+      return answer;
+    };
+  const watched = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get(object, name) {
+        const value = Reflect.get(object, name, object) as unknown;
+        if (name === 'board') return watched(value as object);
+        if (name === 'open') {
+          return (take: Parameters<Engine['open']>[0], onError: Parameters<Engine['open']>[1]) =>
+            (object as Engine).open(around('verdict', take), onError);
+        }
+        return typeof value === 'function' ? around(String(name), value.bind(object)) : value;
+      },
     });
-  }
-  await scheduler.runForever();
-});
+  return { requireKept: (ms) => backend.requireKept(ms), connect: () => watched(backend.connect()) };
+}
+
+function die(): void {
+  process.kill(process.pid, 'SIGKILL');
+  for (;;); // The signal takes a moment: not one step more.
+}

@@ -2,7 +2,14 @@
  * Puts each job's next occurrence into the engine. All instances do, under the same ids; the engine drops the duplicates.
  * What it lost, or could not take, is put in again by a repair pass.
  */
-import { type EventLoop, InvalidStateError, isCancelled, type TaskGroup, type TimerHandle } from '@aiokit/core';
+import {
+  type EventLoop,
+  InvalidStateError,
+  isCancelled,
+  type Task,
+  type TaskGroup,
+  type TimerHandle,
+} from '@aiokit/core';
 import type { Job } from '../job.ts';
 import { type Occurrence, RETIRED, type Requests } from './engine.ts';
 import { occurrencesOf, ruleOf } from './rule.ts';
@@ -28,6 +35,7 @@ export class Planner {
   private readonly group: TaskGroup;
   private readonly onError: (error: unknown) => void;
   private readonly planned = new Map<Job, Planned>();
+  private readonly tasks = new Set<Task<void>>();
   private closing = false;
 
   constructor(loop: EventLoop, requests: Requests, group: TaskGroup, onError: (error: unknown) => void) {
@@ -56,13 +64,17 @@ export class Planner {
   close(): void {
     this.closing = true;
     for (const { timer } of this.planned.values()) timer?.cancel();
+    // An engine that is away would keep them waiting.
+    for (const task of this.tasks) task.cancel();
   }
 
   private planSoon(job: Job): void {
     const state = this.planned.get(job);
     if (state === undefined || this.closing) return;
     try {
-      this.group.createTask(() => this.plan(job, state), { name: `plan ${job.name}` });
+      const task = this.group.createTask(() => this.plan(job, state), { name: `plan ${job.name}` });
+      this.tasks.add(task);
+      task.addDoneCallback(() => this.tasks.delete(task));
     } catch (error) {
       if (!(error instanceof InvalidStateError)) throw error; // The group is being cancelled.
     }
