@@ -9,6 +9,7 @@
  */
 import { createHook } from 'node:async_hooks';
 import { currentTask, type EventLoop } from '@aiokit/core';
+import { hasCallback, isCryptoJob, isMadeByWebCrypto } from './crypto-jobs.ts';
 import { realNow } from './real-time.ts';
 
 /** A request of foreign code. */
@@ -19,15 +20,8 @@ export interface ForeignRequest {
 }
 
 interface WatchedRequest extends ForeignRequest {
-  readonly resource: { readonly ondone?: unknown };
-}
-
-/**
- * `randomUUID()`, `randomBytes(16)`: a job that tells nobody when it is done was over before we could look. (For other jobs
- * this cannot be known: those of WebCrypto look the same while they run.)
- */
-function wasSynchronous({ kind, resource }: WatchedRequest): boolean {
-  return kind === 'RANDOMBYTESREQUEST' && resource.ondone === undefined;
+  /** A crypto job, if it may have been a synchronous one. */
+  readonly job: object | null;
 }
 
 /** These end at their first callback. Others (sockets, file handles, processes) live on and say nothing about waiting. */
@@ -40,19 +34,6 @@ const REQUESTS = new Set([
   'QUERYWRAP',
   'TCPCONNECTWRAP',
   'PIPECONNECTWRAP',
-  'PBKDF2REQUEST',
-  'SCRYPTREQUEST',
-  'RANDOMBYTESREQUEST',
-  'RANDOMPRIMEREQUEST',
-  'CHECKPRIMEREQUEST',
-  'KEYPAIRGENREQUEST',
-  'KEYGENREQUEST',
-  'KEYEXPORTREQUEST',
-  'CIPHERREQUEST',
-  'DERIVEBITSREQUEST',
-  'HASHREQUEST',
-  'SIGNREQUEST',
-  'VERIFYREQUEST',
 ]);
 
 /** Node's own names. */
@@ -95,7 +76,7 @@ export class ForeignActivity {
   /** The request that has been in flight for longest, or `null`. */
   oldest(): ForeignRequest | null {
     for (const [id, request] of this.requests) {
-      if (!wasSynchronous(request)) return request;
+      if (request.job === null || hasCallback(request.job)) return request;
       this.requests.delete(id);
       owners.delete(id);
     }
@@ -151,8 +132,9 @@ export class ForeignActivity {
       this.timers.add(resource as NodeTimeout);
     } else if (type === 'TCPWRAP' || type === 'PIPEWRAP') {
       this.sockets.add({ handle: new WeakRef(resource as SocketHandle), bytes: 0, traffic: realNow() });
-    } else if (REQUESTS.has(type)) {
-      this.requests.set(id, { kind: type, since: realNow(), resource });
+    } else if (REQUESTS.has(type) || isCryptoJob(type)) {
+      const job = isCryptoJob(type) && !isMadeByWebCrypto() ? resource : null;
+      this.requests.set(id, { kind: type, since: realNow(), job });
       return true;
     }
     return false;
