@@ -37,8 +37,9 @@ export type { JobOptions, Misfire, Overlap, RetryOptions } from './job-options.t
 export type { JobStatus } from './job-status.ts';
 export type { Unit, Weekday } from './job-units.ts';
 export type { Outcome } from './run.ts';
-export { Scheduler, type SchedulerOptions, type StopOptions, type StopReport } from './scheduler.ts';
+export { Scheduler, type SchedulerOptions } from './scheduler.ts';
 export { statusPage } from './status-page.ts';
+export type { StopOptions, StopReport } from './stopping.ts';
 export type { DurationInput, InstantInput, PlainInput } from './time/instant.ts';
 export type { PlainTimeInput, UntilInput } from './time/until.ts';
 export type { FoldChoice, GapChoice } from './time/wall-recurrence.ts';

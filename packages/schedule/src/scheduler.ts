@@ -1,28 +1,15 @@
-import {
-  createTask,
-  currentTask,
-  detached,
-  getRunningLoop,
-  InvalidStateError,
-  rethrowCancelled,
-  sleep,
-  type Task,
-  type TaskInfo,
-  taskGroup,
-  taskTree,
-  timeout,
-  until,
-  wait,
-} from '@aiokit/core';
+import { createTask, detached, getRunningLoop, InvalidStateError, sleep, taskGroup } from '@aiokit/core';
 import { checkMs, checkOptions, shown } from './check.ts';
 import type { ClockStep } from './clock-watch.ts';
 import { ScheduleError, ScheduleValueError } from './errors.ts';
 import type { Backend } from './fleet/engine.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { requireSharable } from './fleet/sharable.ts';
 import { checkInterval, checkPeriod, Job, type JobArgs, type Tag } from './job.ts';
 import { checkJobOptions, type JobOptions } from './job-options.ts';
 import type { JobStatus } from './job-status.ts';
 import { Live } from './live.ts';
+import { checkStopOptions, type StopOptions, type StopReport, stopRuns } from './stopping.ts';
 import { CronPattern } from './time/cron-pattern.ts';
 import { type InstantInput, type PlainInput, toInstantIn } from './time/instant.ts';
 import { Zone } from './time/zone.ts';
@@ -33,23 +20,6 @@ export interface SchedulerOptions extends Omit<JobOptions, 'name' | 'seed'> {
   backend?: Backend | undefined;
   /** Is told when the wall clock was set, or the machine has slept. Default: a warning of the process. */
   onClockStep?: ((step: ClockStep) => void) | undefined;
-}
-
-export interface StopOptions {
-  /** How many ms the runs that go on may take to end by themselves; then they are cancelled. Default: 5,000. */
-  drain?: number | undefined;
-  /** How many ms the cancelled ones may take for their cleanup before they are left behind. Default: 5,000. */
-  cancelGrace?: number | undefined;
-}
-
-/** How the runs that went on at `stop()` have ended: the names of their jobs. */
-export interface StopReport {
-  /** By themselves, in time. */
-  readonly finished: string[];
-  /** Cancelled, when the drain was over. */
-  readonly cancelled: string[];
-  /** Those that did not even end then, each with what it waits in. They go on, on their own. */
-  readonly stuck: { readonly job: string; readonly waitsIn: string }[];
 }
 
 /**
@@ -267,30 +237,12 @@ export class Scheduler implements AsyncDisposable {
    * @returns who ended how, and who did not.
    */
   async stop(options: StopOptions = {}): Promise<StopReport> {
-    checkOptions(options, 'options', ['drain', 'cancelGrace']);
-    const { drain = 5_000, cancelGrace = 5_000 } = options;
-    checkMs(drain, 'options.drain');
-    checkMs(cancelGrace, 'options.cancelGrace');
+    const { drain, cancelGrace } = checkStopOptions(options);
     const { live } = this;
     live?.close();
     this.live = null;
     for (const job of this.all) job.runner.clearQueue();
-    const running = new Map(live?.tasks);
-    const self = currentTask();
-    const isOwnRun = self !== null && running.delete(self);
-    await allEnded(running.keys(), drain);
-    const left = [...running.keys()].filter((task) => !task.done());
-    for (const task of left) task.cancel('the schedule stops');
-    await allEnded(left, cancelGrace);
-    const stuck = left.filter((task) => !task.done());
-    // Called by a run of its own, it would wait for itself.
-    if (stuck.length === 0 && !isOwnRun) await ended(this.running, cancelGrace);
-    const names = (tasks: Task<unknown>[]) => tasks.map((task) => running.get(task) as string);
-    return {
-      finished: names([...running.keys()].filter((task) => !left.includes(task))),
-      cancelled: names(left.filter((task) => task.done())),
-      stuck: stuck.map((task) => ({ job: running.get(task) as string, waitsIn: waitsOf(task) })),
-    };
+    return await stopRuns(new Map(live?.tasks), this.running, drain, cancelGrace);
   }
 
   /** How each job stands: rows for `console.table`. */
@@ -304,7 +256,7 @@ export class Scheduler implements AsyncDisposable {
 
   /** @internal */
   _add(job: Job): void {
-    if (this.backend !== null) this.requireSharable(job, this.backend);
+    if (this.backend !== null) requireSharable(job, this.all, this.backend);
     this.all.add(job);
     this.live?.arm(job);
   }
@@ -323,21 +275,6 @@ export class Scheduler implements AsyncDisposable {
   /** @internal */
   _cancelElsewhere(job: Job, reason: unknown): void {
     if (this.live instanceof Fleet) this.live.cancelElsewhere(job, reason).catch(reportEngineError);
-  }
-
-  private requireSharable(job: Job, backend: Backend): void {
-    const refuse = (why: string) => {
-      throw new ScheduleValueError(`${job.name} on a fleet: ${why}`);
-    };
-    if (job.options.name === undefined && job.name === '(anonymous)') {
-      refuse("it needs a name, as in every(1, { name: 'backup' }): it is what the other instances know it by");
-    }
-    if (this.jobs.some((other) => other.name === job.name))
-      refuse('there is one of that name. Give it another: { name }');
-    if (job.policy.mode === 'fixedDelay')
-      refuse('instances cannot agree on the end of a run that died. Take fixedRate');
-    if (job.policy.grace === Infinity) refuse('grace must be finite, finished occurrences are kept for as long');
-    backend.requireKept(job.policy.grace);
   }
 
   private alone(): Live {
@@ -372,33 +309,6 @@ const SCHEDULER_OPTIONS = [
   'onClockStep',
   'backend',
 ] as const satisfies readonly (keyof SchedulerOptions)[];
-
-async function ended(promise: Promise<unknown>, ms: number): Promise<void> {
-  await timeout(ms, () => until(promise)).catch(rethrowCancelled);
-}
-
-async function allEnded(tasks: Iterable<Task<unknown>>, ms: number): Promise<void> {
-  const waiting = [...tasks].filter((task) => !task.done());
-  if (waiting.length > 0) await wait(waiting, { timeout: ms });
-}
-
-function waitsOf(task: Task<unknown>): string {
-  const found = findTask(taskTree(task.loop), task.name);
-  const waits = found?.waits.map(({ on }) => on).join(', ');
-  return waits || 'a promise that cannot be cancelled';
-}
-
-function findTask(tasks: readonly TaskInfo[], name: string): TaskInfo | null {
-  for (const task of tasks) {
-    if (task.name === name) return task;
-    const inner = findTask(
-      task.waits.flatMap((wait) => wait.task ?? []),
-      name,
-    );
-    if (inner !== null) return inner;
-  }
-  return null;
-}
 
 function reportEngineError(exception: unknown): void {
   getRunningLoop().callExceptionHandler({ message: 'The engine of a fleet of schedulers failed', exception });

@@ -1,6 +1,7 @@
 /** How a schedule stands, and what can be observed of it. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { sleep } from '@aiokit/core';
+import { run, sleep } from '@aiokit/core';
+import { serve } from '@aiokit/http/server';
 import { expect, it } from 'vitest';
 import { type Job, Scheduler, statusPage } from '../src/index.ts';
 import { reports, virtually } from './virtually.ts';
@@ -71,6 +72,19 @@ it('the status page shows it, and nothing in it is taken for HTML', async () => 
     const json = await app(new Request('http://localhost/', { headers: { accept: 'application/json' } })).json();
     expect(json).toHaveLength(2);
     await scheduler.stop();
+  });
+});
+
+it('the status page is an app for serve()', async () => {
+  await run(async () => {
+    const scheduler = new Scheduler({ timeZone: 'UTC' });
+    scheduler.every(1, { name: 'hourly' }).hours.do(() => {});
+    await using server = await serve(statusPage(scheduler), { port: 0 });
+    const page = await fetch(server.url);
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(await page.text()).toContain('<td>hourly<td>Every hour');
+    const rows = await fetch(server.url, { headers: { accept: 'application/json' } });
+    expect(await rows.json()).toMatchObject([{ job: 'hourly', runs: 0, lastOutcome: null }]);
   });
 });
 
