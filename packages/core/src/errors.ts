@@ -28,8 +28,11 @@ export class CancelledError extends Error {
 
   /** @internal The error of a real cancel, as opposed to one that somebody's code made up. */
   static _sent(reason: unknown, source: string | null, cause: unknown): CancelledError {
-    const error = new CancelledError(reason, { source, cause });
+    const error = new CancelledError(reason);
+    (error as { source: string | null }).source = source;
     error.#sent = true;
+    if (cause !== undefined)
+      Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true });
     return error;
   }
 
@@ -122,8 +125,8 @@ for (const [name, cls] of Object.entries({
   brand(cls, name);
 }
 
-function messageOf(reason: unknown): string {
-  if (reason === undefined || reason === null) return '';
+function messageOf(reason: unknown): string | undefined {
+  if (reason === undefined || reason === null) return undefined;
   if (typeof reason === 'string') return reason;
   if (typeof reason === 'object' && typeof (reason as Error).message === 'string') return (reason as Error).message;
   return String(reason);

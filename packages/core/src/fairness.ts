@@ -16,6 +16,8 @@ export class Fairness {
   private starving = false;
   /** Since when this turn is being watched; null when it is not. */
   private watchedSince: number | null = null;
+  /** The last look at the clock in the turn that is being watched: at most 64 wake-ups old. */
+  seenAt: number | null = null;
 
   get waiting(): number {
     return this.deferred.length;
@@ -25,6 +27,7 @@ export class Fairness {
     if (this.starving) return false;
     if ((++this.wakes & 63) !== 0) return true;
     const now = performance.now();
+    this.seenAt = now;
     if (this.watchedSince === null) {
       this.watchedSince = now;
       setImmediate(this.turnEnded);
@@ -43,7 +46,7 @@ export class Fairness {
 
   private readonly turnEnded = (): void => {
     this.starving = false;
-    this.watchedSince = null;
+    this.watchedSince = this.seenAt = null;
     for (const { waiter, value } of this.deferred.splice(0)) waiter.resolve(value);
     this.endOfTurn = undefined;
     this.settleEndOfTurn?.();

@@ -212,7 +212,7 @@ export class Future<T> implements Promise<T> {
       }
     }
     waiter.joinScope(scope);
-    waiter.since = scope.loop.time();
+    waiter.since = scope.loop._roughTime();
     this._enlist(waiter);
   }
 

@@ -63,12 +63,19 @@ export function gather(
   const { returnExceptions = false, limit } = options;
   if (limit !== undefined) checkInteger(limit, 'options.limit', 1);
   if (isIterable(items) && (limit === undefined || limit === Infinity)) {
-    return new Gather(Array.from(items, toFuture<unknown>), returnExceptions);
+    return new Gather(futuresOf(items), returnExceptions);
   }
   if (!isIterable(items) && !isAsyncIterable(items)) {
     throw new TypeError(`items must be an array or another iterable, got ${shown(items)}`);
   }
   return createTask(() => mapLimited(items, limit ?? Infinity, returnExceptions), { name: 'gather' });
+}
+
+/** A loop: `Array.from` with a callback costs a tenth of a gather. */
+function futuresOf(items: Iterable<Joinable<unknown>>): Future<unknown>[] {
+  const futures: Future<unknown>[] = [];
+  for (const item of items) futures.push(toFuture(item, futures.length));
+  return futures;
 }
 
 class Gather extends Future<unknown[]> implements Joiner {

@@ -20,7 +20,7 @@ export class Waiter {
   previous: Waiter = this;
   nextInScope: Waiter = this;
   previousInScope: Waiter = this;
-  /** When it began to wait, in ms of its loop's clock. */
+  /** When it began to wait, in ms of its loop's clock, to within a turn. */
   since = 0;
   /** Debug mode: where the wait was made. */
   site: Error | null = null;
