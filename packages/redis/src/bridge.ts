@@ -15,7 +15,7 @@
 import { Bridge, type CancelledError, getRunningLoop, type Operation, trackIO } from '@aiokit/core';
 import { Command as BaseCommand } from 'ioredis';
 import { RedisCancelledError } from './errors.ts';
-import { type Command, type Method, PASSAGE, type Passage, type Pipeline } from './ioredis.ts';
+import { type Command, type Connection, type Method, PASSAGE, type Passage, type Pipeline } from './ioredis.ts';
 import { type OfflineCleaner, withdraw, withdrawAll, withdrawFromShared } from './withdrawal.ts';
 
 export type Callback = (error: unknown, value?: unknown) => void;
@@ -23,21 +23,30 @@ export type Callback = (error: unknown, value?: unknown) => void;
 /** The call whose method is running right now: the next command that is made belongs to it. */
 export const MAKING: unique symbol = Symbol('aiokit.making');
 
-/** What a client keeps for its calls. */
-export interface Caller {
-  [MAKING]: CommandCall | null;
-  readonly offline: OfflineCleaner;
-  readonly options: { readonly keyPrefix?: string | Buffer | undefined };
+export interface Sender {
   sendCommand(command: unknown): unknown;
 }
 
-/** Sends a builtin command on behalf of the current task. */
-export function sendInTask(caller: Caller, name: string, args: unknown[], encoding: 'utf8' | null): CommandCall {
+/** What a client keeps for its calls. */
+export interface Caller extends Sender {
+  [MAKING]: CommandCall | null;
+  readonly offline: OfflineCleaner;
+  readonly options: { readonly keyPrefix?: string | Buffer | undefined };
+}
+
+/** Sends a builtin command on behalf of the current task. `line`: where it is sent to, the caller itself or its autopipeline. */
+export function sendInTask(
+  caller: Caller,
+  line: Sender,
+  name: string,
+  args: unknown[],
+  encoding: 'utf8' | null,
+): CommandCall {
   const callback = takeCallback(args);
   const command = new TaskCommand(name, args, { keyPrefix: caller.options.keyPrefix, replyEncoding: encoding });
   const call = command.promise;
   call.sentBy(caller);
-  caller.sendCommand(command);
+  line.sendCommand(command);
   if (callback !== undefined) callBack(call, callback);
   return call;
 }
@@ -59,8 +68,15 @@ export function callInTask(caller: Caller, method: Method, args: unknown[]): Com
 }
 
 /** Sends a pipeline or transaction on behalf of the current task. */
-export function execInTask(pipeline: Pipeline, exec: Method, callback: Callback | undefined): Bridge<unknown> {
+export function execInTask(
+  client: Pick<Connection, 'status'> & { readonly isCluster: boolean },
+  pipeline: Pipeline,
+  exec: Method,
+  callback: Callback | undefined,
+): Bridge<unknown> {
   const call = new PipelineCall(pipeline);
+  if (!client.isCluster && client.status === 'ready') call.sent = true;
+  else call.noteWhenSent();
   call.follow(exec.call(pipeline) as Promise<unknown>);
   if (callback !== undefined) callBack(call, callback);
   return call;
@@ -133,8 +149,11 @@ class PipelineCall extends Call {
   constructor(pipeline: Pipeline) {
     super('pipeline');
     this.pipeline = pipeline;
-    // They leave together, so the first one tells whether they have.
-    const [first] = pipeline._queue;
+  }
+
+  /** The commands leave together, so the first one tells whether they have. */
+  noteWhenSent(): void {
+    const [first] = this.pipeline._queue;
     if (first !== undefined) first[PASSAGE] = this;
   }
 

@@ -8,6 +8,7 @@ import { wrapOwnMethods, wrapPublicMethods } from './public-methods.ts';
 import { Redis, type RedisOptions } from './redis.ts';
 import { ClusterRouter } from './router.ts';
 import { addTaskMethods, type TaskMethods } from './task-methods.ts';
+import { Autopipeline } from './turn.ts';
 import { guardConnection, OfflineCleaner, withdraw } from './withdrawal.ts';
 
 /** ioredis's options and two more. */
@@ -27,6 +28,7 @@ export class Cluster extends BaseCluster {
   declare options: ClusterOptions;
   /** @internal */ [MAKING]: CommandCall | null = null;
   /** @internal */ readonly offline: OfflineCleaner = new OfflineCleaner(inner(this as AnyClient));
+  /** @internal */ readonly autopipeline: Autopipeline = new Autopipeline(this);
   /** @internal */ belongsToNoTask = false;
   /** @internal */ readonly resources: ClientResources = new ClientResources(this as never, {
     router: new ClusterRouter(this as unknown as BaseCluster),
@@ -65,6 +67,11 @@ export class Cluster extends BaseCluster {
     const { startupNodes: own } = this as unknown as ClusterInside;
     const redisOptions = { ...this.options.redisOptions, ...options.redisOptions };
     return new Class(startupNodes.length > 0 ? startupNodes : [...own], { ...this.options, ...options, redisOptions });
+  }
+
+  /** How many commands wait in autopipelines, those of tasks included. */
+  override get autoPipelineQueueSize(): number {
+    return super.autoPipelineQueueSize + this.autopipeline.length;
   }
 
   /** @internal */

@@ -56,11 +56,33 @@ export interface Connection {
     readonly remoteAddress?: string;
     readonly remotePort?: number;
     readonly destroyed: boolean;
+    readonly writableCorked: number;
+    cork(): void;
+    uncork(): void;
     destroy(): void;
   };
   readonly offlineQueue: Deque<QueueItem>;
   readonly condition: { readonly select: number; readonly subscriber: unknown } | null;
   sendCommand: SendCommand;
+}
+
+/** What a client has for its autopipelines. */
+export interface Autopipelining {
+  readonly options: { enableAutoPipelining?: boolean; autoPipeliningIgnoredCommands?: string[] };
+  readonly _autoPipelines: { readonly size: number };
+  readonly _runningAutoPipelines: { readonly size: number };
+}
+
+/** The commands that are never autopipelined, whatever the options say. */
+const NEVER_AUTOPIPELINED: ReadonlySet<string> = new Set(
+  'auth info script quit cluster pipeline multi subscribe psubscribe unsubscribe unpsubscribe select client hello readonly himport'.split(
+    ' ',
+  ),
+);
+
+export function isAutopipelined({ options }: Autopipelining, command: string): boolean {
+  if (!options.enableAutoPipelining || NEVER_AUTOPIPELINED.has(command)) return false;
+  return !options.autoPipeliningIgnoredCommands?.includes(command);
 }
 
 /** A pipeline's inner side. */

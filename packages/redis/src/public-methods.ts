@@ -17,14 +17,25 @@ import {
   callInTask,
   execInTask,
   MAKING,
+  type Sender,
   sendInTask,
 } from './bridge.ts';
-import { BUILTIN_COMMANDS, type Command, type Method, type Pipeline } from './ioredis.ts';
+import {
+  type Autopipelining,
+  BUILTIN_COMMANDS,
+  type Command,
+  isAutopipelined,
+  type Method,
+  type Pipeline,
+} from './ioredis.ts';
+import type { Autopipeline } from './turn.ts';
 
 /** What the wrapped methods find in their client. */
-export interface TaskClient extends Caller {
-  readonly options: Caller['options'] & { enableAutoPipelining?: boolean; readonly showFriendlyErrorStack?: boolean };
+export interface TaskClient extends Caller, Autopipelining {
+  readonly options: Caller['options'] & Autopipelining['options'] & { readonly showFriendlyErrorStack?: boolean };
+  readonly autopipeline: Autopipeline;
   readonly isCluster: boolean;
+  readonly status: string;
   readonly slots?: readonly unknown[];
   readonly belongsToNoTask: boolean;
   readonly resources: { blockingOptions(encoding: 'utf8' | null): BlockingOptions };
@@ -64,13 +75,19 @@ function wrapMethod(method: Method, command: string | null, encoding: 'utf8' | n
       const call = command === null ? blockCalled(client, args, encoding) : block(client, command, args, encoding);
       if (call !== null) return call;
     }
-    const { enableAutoPipelining, showFriendlyErrorStack } = client.options;
-    if (isPlain && !enableAutoPipelining && !showFriendlyErrorStack && !tracing.hasSubscribers) {
-      return sendInTask(client, command, args, encoding);
+    if (isPlain && !client.options.showFriendlyErrorStack && !tracing.hasSubscribers) {
+      const line = lineOf(client, command);
+      if (line !== null) return sendInTask(client, line, command, args, encoding);
     }
     if (isWaitingForSlots(client)) return withoutAutoPipelining(client, () => callInTask(client, method, args));
     return callInTask(client, method, args);
   };
+}
+
+/** Where a task's command is sent to; null if ioredis's own autopipeline has commands that must stay before it. */
+function lineOf(client: TaskClient, command: string): Sender | null {
+  if (!isAutopipelined(client, command)) return client;
+  return client._autoPipelines.size + client._runningAutoPipelines.size === 0 ? client.autopipeline : null;
 }
 
 /** ioredis's own channel. It takes the promise of a command for a native one. */
@@ -114,19 +131,19 @@ function wrapPipeline(method: Method): Method {
     const made = method.apply(client, args) as Pipeline;
     if (!made?.isPipeline || client.belongsToNoTask) return made; // multi({ pipeline: false }) gives a promise.
     if (client.options.enableAutoPipelining) noteSharedCommands(made, client);
-    if (client[MAKING] === null) made.exec = wrapExec(made);
+    if (client[MAKING] === null) made.exec = wrapExec(client, made);
     return made;
   };
 }
 
-function wrapExec(pipeline: Pipeline): Pipeline['exec'] {
+function wrapExec(client: TaskClient, pipeline: Pipeline): Pipeline['exec'] {
   const { exec } = pipeline;
   let isRepeated = false;
   return (callback) => {
     // A cluster calls it again to follow redirections, in the context of the first call.
     if (isRepeated || !Bridge.isNeeded()) return exec.call(pipeline, callback);
     isRepeated = true;
-    return execInTask(pipeline, exec as Method, callback);
+    return execInTask(client, pipeline, exec as Method, callback);
   };
 }
 

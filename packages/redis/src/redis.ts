@@ -7,6 +7,7 @@ import { type AnyClient, type Command, inner, type PipelineStream, type SendComm
 import { wrapOwnMethods, wrapPublicMethods } from './public-methods.ts';
 import { SingleRouter } from './router.ts';
 import { addTaskMethods, type TaskMethods } from './task-methods.ts';
+import { Autopipeline } from './turn.ts';
 import { OfflineCleaner, sendUnlessWithdrawn } from './withdrawal.ts';
 
 /** ioredis's options and two more. */
@@ -40,6 +41,7 @@ export class Redis extends BaseRedis {
     subscriber: () => new BaseRedis(subscriberOptions(this.options)),
     transaction: (options) => new Redis(options as RedisOptions),
   });
+  /** @internal */ readonly autopipeline: Autopipeline = new Autopipeline(this);
   /** @internal */ belongsToNoTask = false;
 
   constructor(port: number, host: string, options: RedisOptions);
@@ -80,6 +82,11 @@ export class Redis extends BaseRedis {
   override duplicate(override?: Partial<RedisOptions>): this {
     const Class = this.constructor as new (options: RedisOptions) => this;
     return new Class({ ...this.options, ...override });
+  }
+
+  /** How many commands wait in autopipelines, those of tasks included. */
+  override get autoPipelineQueueSize(): number {
+    return super.autoPipelineQueueSize + this.autopipeline.length;
   }
 
   /** @internal */

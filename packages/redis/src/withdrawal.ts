@@ -13,6 +13,7 @@ import {
   type PipelineStream,
   type SendCommand,
 } from './ioredis.ts';
+import { gatherWrites } from './turn.ts';
 
 /** The error of a withdrawn command's own promise. Nobody sees it but diagnostics: the caller has the CancelledError. */
 class Withdrawn extends Error {
@@ -52,7 +53,10 @@ export function sendUnlessWithdrawn(
   const passage = command[PASSAGE];
   if (passage === undefined) return send.call(connection, command, stream, node);
   if (passage.withdrawn === null) {
-    if (connection.status === 'ready') passage.sent = true;
+    if (connection.status === 'ready') {
+      passage.sent = true;
+      if (stream === undefined) gatherWrites(connection);
+    }
     return send.call(connection, command, stream, node);
   }
   if (passage.withdrawn === 'dropped') {

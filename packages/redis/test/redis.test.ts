@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { tracingChannel } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { createTask, currentTask, Future, isCancelled, sleep, taskGroup, timeout } from '@aiokit/core';
+import { createTask, currentTask, detached, Future, isCancelled, sleep, taskGroup, timeout } from '@aiokit/core';
 import { faultProxy } from '@aiokit/testing/services';
 import { Redis as BaseRedis } from 'ioredis';
 import { describe, expect, inject, test } from 'vitest';
@@ -233,7 +233,42 @@ describe('a pipeline or transaction', () => {
   });
 });
 
+test('what tasks send in one turn leaves in one piece, in order with what others send', async () => {
+  const redis = use.client();
+  await redis.ping();
+  const reads = async () => Number(/total_reads_processed:(\d+)/.exec(await use.admin.info('stats'))?.[1]);
+  const before = await reads();
+  const order: Promise<unknown>[] = [];
+  await createTask(async () => {
+    for (let i = 0; i < 20; i++) {
+      order.push(redis.incr('n'), redis.pipeline().incr('n').incr('n').exec());
+      order.push(detached(() => redis.incr('n')));
+    }
+    const replies = (await Promise.all(order)).flatMap((reply) => (Array.isArray(reply) ? reply.flat() : reply));
+    expect(replies.filter((reply) => reply !== null)).toEqual(Array.from({ length: 80 }, (_, i) => i + 1));
+  });
+  expect((await reads()) - before).toBeLessThan(6);
+});
+
 describe('autopipelining', () => {
+  test('commands of tasks keep their order among those from outside; ignored ones leave at once', async () => {
+    const redis = use.client({ enableAutoPipelining: true, autoPipeliningIgnoredCommands: ['ping'] });
+    await redis.ping();
+    for (const isFirst of [true, false]) {
+      await use.admin.del('n');
+      const order: Promise<unknown>[] = [];
+      const inside = () => createTask(async () => void order.push(redis.incr('n')), { eager: true });
+      const outside = () => order.push(redis.incr('n'));
+      for (let i = 0; i < 6; i++)
+        if ((i % 2 === 0) === isFirst) void inside();
+        else outside();
+      expect(redis.autoPipelineQueueSize).toBe(6);
+      await createTask(() => redis.ping());
+      expect(await Promise.all(order)).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(redis.autoPipelineQueueSize).toBe(0);
+    }
+  });
+
   test('several tasks share a pipeline, and each gets its own replies', async () => {
     const redis = use.client({ enableAutoPipelining: true });
     await redis.mset('a', 'A', 'b', 'B', 'c', 'C');
