@@ -1,4 +1,5 @@
 import { checkFunction, checkInteger, checkOneOf, checkOptions } from './check.ts';
+import { currentRun } from './current-run.ts';
 import { ExplorationError } from './errors.ts';
 import { type Choice, formatOrder, parseOrder, type What } from './order.ts';
 import { type RunTestOptions, runTest } from './run-test.ts';
@@ -40,6 +41,9 @@ const SHRINKING = 100;
  * A failure is run again in the same order; then the order is made smaller, until hardly a choice other than the usual one is
  * left; and printed, to be given as `replay`.
  *
+ * Each run is a test of its own, also when a test calls this: that one's time stands meanwhile, and its limit in real time
+ * holds for all runs together.
+ *
  * Chains of native promises cannot be reordered, nor what servers and the real clock decide: where those decide the outcome,
  * the failure says that it could not be replayed.
  *
@@ -69,20 +73,12 @@ export async function explore(
   if (runs !== undefined) checkInteger(runs, 'options.runs', 1);
   if (strategy !== undefined) checkOneOf(strategy, 'options.strategy', ['fifo', 'random', 'pct']);
   checkInteger(depth, 'options.depth', 0);
+  if (Array.isArray(seeds)) checkInteger(seeds.length, 'options.seeds.length', 1);
+  for (const seed of [seeds].flat()) checkInteger(seed, 'options.seeds', 0);
   const exploration = new Exploration(body, rest);
-  if (replay !== undefined) return exploration.replay(replay);
-
-  const list = typeof seeds === 'number' ? null : seeds;
-  const count = strategy === 'fifo' ? 1 : (runs ?? list?.length ?? 100);
-  for (let n = 0; n < count; n++) {
-    const seed = list === null ? (seeds as number) + n : (list[n % list.length] as number);
-    checkInteger(seed, 'options.seeds', 0);
-    const name = n === 0 && list === null ? 'fifo' : (strategy ?? (n % 2 === 0 ? 'random' : 'pct'));
-    const chosen =
-      name === 'fifo' ? fifo : name === 'random' ? random(seed) : pct(seed, depth, exploration.explored.choices);
-    await exploration.search(chosen, `run ${n + 1} of ${count} (${name}, seed ${seed})`);
-  }
-  return exploration.explored;
+  const search = () => (replay === undefined ? exploration.searchAll(options) : exploration.replay(replay));
+  const outer = currentRun();
+  return outer === null ? search() : outer.outside(search);
 }
 
 interface Run {
@@ -102,11 +98,23 @@ class Exploration {
     this.options = options;
   }
 
-  get explored(): Explored {
+  private get explored(): Explored {
     return { runs: this.runs, orders: this.seen.size, choices: this.choices };
   }
 
-  async search(strategy: Strategy, where: string): Promise<void> {
+  async searchAll({ seeds = 1, strategy, depth = 3, runs }: ExploreOptions): Promise<Explored> {
+    const list = typeof seeds === 'number' ? null : seeds;
+    const count = strategy === 'fifo' ? 1 : (runs ?? list?.length ?? 100);
+    for (let n = 0; n < count; n++) {
+      const seed = list === null ? (seeds as number) + n : (list[n % list.length] as number);
+      const name = n === 0 && list === null ? 'fifo' : (strategy ?? (n % 2 === 0 ? 'random' : 'pct'));
+      const chosen = name === 'fifo' ? fifo : name === 'random' ? random(seed) : pct(seed, depth, this.choices);
+      await this.search(chosen, `run ${n + 1} of ${count} (${name}, seed ${seed})`);
+    }
+    return this.explored;
+  }
+
+  private async search(strategy: Strategy, where: string): Promise<void> {
     const { order, failure } = await this.run(strategy);
     if (failure === null) return;
     const again = await this.follow(order);

@@ -60,7 +60,7 @@ export class TestRun {
     this.watchdog = options.watchdog ?? 2_000;
     this.leaks = new Leaks(options.allowLeaks);
     this.background = new BackgroundTasks((error) => this.fail(error));
-    this.services = new TestServices((fn) => this.whileTimeStands(() => outsideRun(fn)));
+    this.services = new TestServices((fn) => this.outside(fn));
     this.runner = insideRun(this, () => {
       const clock: Clock | undefined = this.clock ?? undefined;
       return new Runner({
@@ -109,6 +109,12 @@ export class TestRun {
 
   backgroundTask<R>(fn: () => R, options?: TaskOptions): Task<Awaited<R>> {
     return this.background.start(this.loop, fn, options);
+  }
+
+  /** Runs `fn` so that nothing of it is the test's, while its time stands. */
+  outside<R>(fn: () => Promise<R>): Promise<R> {
+    const run = () => outsideRun(fn);
+    return this.clock === null ? run() : this.clock.hold(run);
   }
 
   /** Fails the test from outside of its task. */
@@ -171,10 +177,6 @@ export class TestRun {
   private report({ message, exception }: ExceptionContext): void {
     if (exception !== undefined) this.leaks.addFailure(message, exception);
     else if (!message.startsWith('Still pending at the end')) this.warnings.push(message);
-  }
-
-  private whileTimeStands<R>(fn: () => Promise<R>): Promise<R> {
-    return this.clock === null ? fn() : this.clock.hold(fn);
   }
 
   private tooLong(): TestTimeoutError {

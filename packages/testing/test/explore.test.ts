@@ -1,5 +1,5 @@
 import { createTask, gather, Queue, sleep } from '@aiokit/core';
-import { ExplorationError, explore } from '@aiokit/testing';
+import { ExplorationError, explore, runTest } from '@aiokit/testing';
 import { describe, expect, test } from 'vitest';
 import { seededBugs } from './seeded-bugs.ts';
 
@@ -88,8 +88,34 @@ test('a replay notices that the choices have changed', async () => {
   expect(found.message).toContain('the choices were others than when it was recorded');
 });
 
+describe('inside a test', () => {
+  const lostUpdate = async () => {
+    let count = 0;
+    const increase = async () => {
+      const before = count;
+      await sleep(1);
+      count = before + 1;
+    };
+    await gather([increase, () => sleep(1).then(increase)]);
+    expect(count).toBe(2);
+  };
+
+  test('it runs tests of its own, while the time of that one stands', () =>
+    runTest(async ({ clock }) => {
+      const explored = await explore(async (own) => void (await sleep(1_000, expect(own.clock).not.toBe(clock))));
+      expect(explored.runs).toBe(100);
+      expect(clock.now()).toBe(0);
+      const found = await failureOf(explore(lostUpdate));
+      expect(firstLine(found.cause)).toBe('expected 1 to be 2 // Object.is equality');
+    }));
+
+  test('also in a live one', () => runTest(async () => void (await failureOf(explore(lostUpdate))), { live: true }));
+});
+
 test('bad options are refused by name', async () => {
   await expect(explore(async () => {}, { runs: 0 })).rejects.toThrow('options.runs must be >= 1, got 0');
+  await expect(explore(async () => {}, { seeds: -1 })).rejects.toThrow('options.seeds must be >= 0, got -1');
+  await expect(explore(async () => {}, { seeds: [] })).rejects.toThrow('options.seeds.length must be >= 1, got 0');
   await expect(explore(async () => {}, { strategy: 'dfs' as never })).rejects.toThrow(
     "options.strategy must be one of 'fifo', 'random', 'pct', got 'dfs'",
   );
