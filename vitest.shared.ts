@@ -9,7 +9,6 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ['**/*.test.ts'],
-    passWithNoTests: true,
     // A process per file: tests send signals, start servers, and count what is left behind.
     pool: 'forks',
     maxWorkers: 2,
