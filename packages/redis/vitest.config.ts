@@ -9,7 +9,7 @@ declare module 'vitest' {
 }
 
 /** These stand on public commands alone: one version is enough. */
-const ABOVE_IOREDIS = ['consume', 'lock', 'sentinel', 'virtual-time'].map((name) => `**/${name}.test.ts`);
+const ABOVE_IOREDIS = ['consume', 'fencing', 'lock', 'sentinel', 'virtual-time'].map((name) => `**/${name}.test.ts`);
 
 /** Everything that touches ioredis runs on both of its versions: `ioredis-5` is the older one. */
 const olderIoredis = { resolve: { alias: { ioredis: 'ioredis-5' } } };

@@ -160,8 +160,10 @@ export class StreamConsumer {
   private async readNew(count: number, block: number): Promise<StreamEntry[]> {
     const { client, stream, group, consumer } = this;
     const args = ['GROUP', group, consumer, 'COUNT', count, 'BLOCK', block, 'STREAMS', stream, '>'];
-    const reply = (await client.xreadgroup(...args)) as [string, RawEntry[]][] | null;
-    return (reply?.[0]?.[1] ?? []).map((raw) => this.entry(raw, 1));
+    const reply = (await client.xreadgroup(...args)) as [string, RawEntry[]][] | Record<string, RawEntry[]> | null;
+    // With `replyMapping: 'resp3'` ioredis 6 gives an object by stream.
+    const [entries = []] = Array.isArray(reply) ? reply.map(([, each]) => each) : Object.values(reply ?? {});
+    return entries.map((raw) => this.entry(raw, 1));
   }
 
   /** Takes over entries that nobody works on; those that were delivered too often become dead letters. */

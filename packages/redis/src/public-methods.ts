@@ -28,6 +28,7 @@ import {
   type Method,
   type Pipeline,
 } from './ioredis.ts';
+import { limitWait } from './replication-wait.ts';
 import type { Autopipeline } from './turn.ts';
 
 /** What the wrapped methods find in their client. */
@@ -65,6 +66,7 @@ export function wrapOwnMethods(client: object, name: string): void {
 /** @param command its name; null where the first argument is the name. */
 function wrapMethod(method: Method, command: string | null, encoding: 'utf8' | null): Method {
   const isMaybeBlocking = command === null || mayBlock(command);
+  const isMaybeWait = command === null || command.startsWith('wait');
   const isPlain = CAN_FUSE && command !== null && PLAIN.has(method);
   return function (this: unknown, ...args: unknown[]): unknown {
     if (!Bridge.isNeeded()) return method.apply(this, args);
@@ -75,6 +77,7 @@ function wrapMethod(method: Method, command: string | null, encoding: 'utf8' | n
       const call = command === null ? blockCalled(client, args, encoding) : block(client, command, args, encoding);
       if (call !== null) return call;
     }
+    if (isMaybeWait) limitWait(command, args);
     if (isPlain && !client.options.showFriendlyErrorStack && !tracing.hasSubscribers) {
       const line = lineOf(client, command);
       if (line !== null) return sendInTask(client, line, command, args, encoding);
