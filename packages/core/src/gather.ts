@@ -100,7 +100,7 @@ class Gather extends Future<unknown[]> implements Joiner {
     const open = this.children.some((child) => !child.done());
     if (open) this.cancelRequest = error; // First: a plain Future ends at once.
     for (const child of this.children) child._cancel(error, null);
-    return open;
+    return open || this.cancelRequest !== null; // About to end with an earlier cancel: the two are one.
   }
 
   override _recount(error: CancelledError, passed: Set<Scope>): boolean {

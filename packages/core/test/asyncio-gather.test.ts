@@ -1,5 +1,5 @@
 /** The behaviours of CPython's tests of gather (Lib/test/test_asyncio/test_tasks.py), in our own words. */
-import { CancelledError, createTask, currentTask, Future, gather, sleep, taskGroup } from '@aiokit/core';
+import { CancelledError, createTask, currentTask, Future, gather, sleep, taskGroup, timeout } from '@aiokit/core';
 import { describe, expect, it } from 'vitest';
 import { now, reportsOf, test } from './support/virtual.ts';
 
@@ -25,6 +25,25 @@ describe('gather', () => {
     future.setResult(3);
     const task = createTask(() => sleep(1, 2));
     expect(await gather([() => 1, task, future, Promise.resolve(4)])).toEqual([1, 2, 3, 4]);
+  });
+
+  test('whose cancel makes a child fail and its group abort interrupts once', async () => {
+    const seen: string[] = [];
+    const group = taskGroup(async (group) => {
+      const stubborn = group.createTask(async () => {
+        await sleep(1_000).catch(() => {});
+        throw new Error('broken');
+      });
+      group.createTask(async () => {
+        const gathering = timeout(10, () => gather([stubborn], { returnExceptions: true }));
+        await gathering.catch((error: Error) => seen.push(error.name));
+        await sleep(100);
+        seen.push('went on');
+      });
+    });
+    await expect(group).rejects.toMatchObject({ name: 'ExceptionGroup' });
+    expect(seen).toEqual(['CancelledError', 'went on']);
+    expect(now()).toBe(110);
   });
 
   test('takes any iterable', async () => {
