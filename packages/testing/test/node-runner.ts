@@ -1,6 +1,8 @@
 // Run by node.test.ts in a process of its own, as `node --test` would.
 import assert from 'node:assert/strict';
-import { createTask, sleep } from '@aiokit/core';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import * as runner from 'node:test';
+import { CancelledError, createTask, currentTask, sleep, timeout } from '@aiokit/core';
 import { it, test } from '@aiokit/testing/node';
 
 test('a body runs in virtual time', async ({ clock, loop, name }) => {
@@ -31,6 +33,37 @@ test.describe('a suite', () => {
   it.skip('skips', () => assert.fail());
   it.skipIf(true)('skips if', () => assert.fail());
   it.todo('to do');
+});
+
+const tenant = new AsyncLocalStorage<string>();
+const order: string[] = [];
+const extended = test
+  .extend<{ inTenant: string; onlyForASecond: undefined }>({
+    inTenant: async ({ clock }, use) => {
+      await sleep(10);
+      order.push(`up at ${clock.now()}`);
+      await tenant.run('blue', () => use('blue'));
+      order.push('down');
+    },
+    onlyForASecond: async ({ inTenant }, use) => {
+      assert.equal(tenant.getStore(), inTenant);
+      await timeout(1_000, () => use(undefined));
+    },
+  })
+  .extend<{ main: unknown }>({ main: (_, use) => use(currentTask()) });
+
+extended('fixtures run in the task of the test', async ({ inTenant, main, clock }) => {
+  assert.equal(tenant.getStore(), inTenant);
+  assert.equal(currentTask(), main);
+  assert.equal(clock.now(), 10);
+  order.push('body');
+});
+test('and are torn down', () => assert.deepEqual(order.splice(0), ['up at 10', 'body', 'down']));
+extended('fixtures open scopes that reach the test', () => assert.rejects(sleep(2_000), CancelledError));
+extended.live('also in real time', ({ clock }) => assert.equal(clock.real, true));
+test('the rest is that of node:test', ({ assert: own }) => {
+  own.equal(test.mock, runner.mock);
+  own.equal(test.test, test);
 });
 
 test('a deadlock', () => new Promise(() => {}));

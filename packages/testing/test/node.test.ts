@@ -20,6 +20,11 @@ test('node:test runs bodies in virtual time, keeps its own surface, and tells wh
     'case 1',
     'case 2',
     'holds tests',
+    'fixtures run in the task of the test',
+    'and are torn down',
+    'fixtures open scopes that reach the test',
+    'also in real time',
+    'the rest is that of node:test',
   ]) {
     expect(report).toMatch(new RegExp(`(?<!not )ok \\d+ - ${passed}`));
   }
@@ -29,6 +34,6 @@ test('node:test runs bodies in virtual time, keeps its own surface, and tells wh
   expect(report).toContain('Deadlock: 1 task(s) wait');
   expect(report).toContain("The test 'a limit' took longer than 800 ms of real time.");
   expect(report).toContain('task forgotten still runs');
-  expect(report).toMatch(/# pass 6\n# fail 3/);
+  expect(report).toMatch(/# pass 11\n# fail 3/);
   expect(status).toBe(1);
 });

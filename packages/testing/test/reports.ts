@@ -28,15 +28,33 @@ export function findReports(): Report[] {
 
 /** Hides what this report says from the clock of the running loop. */
 export function remove(report: Report): void {
-  const loop = getRunningLoop() as unknown as { _track(kind: string, options?: object): Operation };
-  const track = loop._track.bind(loop);
-  loop._track = (kind, options) =>
-    isAt(report, new Error().stack ?? '') ? ({ kind, end() {} } as Operation) : track(kind, options);
+  watch((begin, caller) => (caller === placeOf(report) ? { kind: 'removed', end() {} } : begin()));
+}
+
+/** Collects the reports that are made on the running loop. */
+export function collect(reports: readonly Report[], into: Set<Report>): void {
+  watch((begin, caller) => {
+    const report = reports.find((each) => placeOf(each) === caller);
+    if (report !== undefined) into.add(report);
+    return begin();
+  });
+}
+
+type Operations = Pick<Operation, 'kind' | 'end'>;
+
+function watch(track: (begin: () => Operations, caller: string | undefined) => Operations): void {
+  const loop = getRunningLoop() as unknown as { _track(kind: string, options?: object): Operations };
+  const original = loop._track.bind(loop);
+  loop._track = (kind, options) => track(() => original(kind, options), callerIn(new Error().stack ?? ''));
+}
+
+function placeOf({ file, line }: Report): string {
+  return `${file}:${line}`;
 }
 
 /** The caller of `trackIO` is the frame after it. */
-function isAt({ file, line }: Report, stack: string): boolean {
-  const frames = stack.split('\n');
-  const caller = frames[frames.findIndex((frame) => frame.includes('trackIO')) + 1] ?? '';
-  return caller.replaceAll('\\', '/').includes(`${file}:${line}:`);
+function callerIn(stack: string): string | undefined {
+  const frames = stack.replaceAll('\\', '/').split('\n');
+  const caller = frames[frames.findIndex((frame) => frame.includes('trackIO')) + 1];
+  return caller?.match(/packages\/(\w+\/src\/.*:\d+):\d+/)?.[1];
 }
