@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { mergeConfig } from 'vitest/config';
 import shared from '../../vitest.shared.ts';
 
@@ -12,7 +13,7 @@ declare module 'vitest' {
 const ABOVE_IOREDIS = ['consume', 'fencing', 'lock', 'sentinel', 'virtual-time'].map((name) => `**/${name}.test.ts`);
 
 /** Everything that touches ioredis runs on both of its versions: `ioredis-5` is the older one. */
-const olderIoredis = { resolve: { alias: { ioredis: 'ioredis-5' } } };
+const olderIoredis = { resolve: { alias: { ioredis: fileURLToPath(import.meta.resolve('ioredis-5')) } } };
 
 export default mergeConfig(shared, {
   test: {
