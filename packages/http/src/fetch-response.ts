@@ -5,13 +5,14 @@
  * Response` holds, and it works with whatever implementation made the instance (a mock's, undici's own, hono's).
  */
 import { Bridge, type CancelledError, getRunningLoop, type Operation, trackIO } from '@aiokit/core';
-import type { Follower } from './follower.ts';
 
 /** What the parts of one response share. */
 export interface Connection {
-  readonly abort: AbortController;
-  readonly follower: Follower | null;
-  label(): string;
+  readonly label: string;
+  /** Ends the request, wherever it is. */
+  abort(reason: Error): void;
+  /** All of it has come: nothing has to be listened to any more. */
+  stop(): void;
 }
 
 /** One wait for data. A cancel aborts the whole request: half a body is of use to nobody. */
@@ -21,15 +22,15 @@ class BodyWait<T> extends Bridge<T> {
   constructor(connection: Connection, promise: Promise<T>, isLast: (value: T) => boolean) {
     super();
     this.connection = connection;
-    const operation = trackOnVirtualTime(() => `${connection.label()} (body)`);
+    const operation = trackOnVirtualTime(connection, ' (body)');
     promise.then(
       (value) => {
-        if (isLast(value)) connection.follower?.stop();
+        if (isLast(value)) connection.stop();
         if (!this.done()) this.setResult(value);
         operation?.end();
       },
       (error) => {
-        connection.follower?.stop();
+        connection.stop();
         if (!this.done()) this.setException(error ?? new Error(`the body was aborted with the reason ${error}`));
         operation?.end();
       },
@@ -38,7 +39,7 @@ class BodyWait<T> extends Bridge<T> {
 
   protected override onCancel(error: CancelledError): void {
     this.setCancelled();
-    this.connection.abort.abort(error);
+    this.connection.abort(error);
   }
 }
 
@@ -157,6 +158,6 @@ function always(): boolean {
 }
 
 /** A real clock has no use for it, and a request is not to pay for it. */
-export function trackOnVirtualTime(label: () => string): Operation | null {
-  return getRunningLoop().clock.real ? null : trackIO('http', { label: label() });
+export function trackOnVirtualTime(connection: { readonly label: string }, suffix: string): Operation | null {
+  return getRunningLoop().clock.real ? null : trackIO('http', { label: connection.label + suffix });
 }

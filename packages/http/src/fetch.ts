@@ -1,10 +1,9 @@
 /**
- * The platform's fetch, bound to the ambient task: its own Request, Response, FormData and streams, with a controller per
- * call. What is returned is the platform's Response; only its methods that wait, and those of its body, wait as a Future does.
+ * The platform's fetch, bound to the ambient task: its own Request, Response, FormData and streams. What is returned is the platform's Response; only its methods that wait, and those of its body, wait as a Future does.
  */
 import { Bridge, type CancelledError, type Operation } from '@aiokit/core';
-import { bindResponse, trackOnVirtualTime } from './fetch-response.ts';
-import { follow } from './follower.ts';
+import { abortFor, type FetchAbort } from './fetch-abort.ts';
+import { bindResponse, type Connection, trackOnVirtualTime } from './fetch-response.ts';
 
 /** `install()` puts our own in its place. */
 const platformFetch = globalThis.fetch;
@@ -33,34 +32,45 @@ function current(): typeof globalThis.fetch {
   return globalThis.fetch === fetch ? platformFetch : globalThis.fetch;
 }
 
-class FetchCall extends Bridge<Response> {
-  private readonly abort: AbortController;
+class FetchCall extends Bridge<Response> implements Connection {
+  private readonly ending: FetchAbort;
   private readonly operation: Operation | null;
+  private readonly input: string | URL | Request;
 
   constructor(send: typeof globalThis.fetch, input: string | URL | Request, init: RequestInit | undefined) {
     super();
-    this.abort = new AbortController();
-    const signal = init?.signal === undefined ? (input as Partial<Request>).signal : init.signal;
-    const follower = signal == null ? null : follow(signal, this.abort);
-    const label = () => `fetch ${(input as Partial<Request>).url ?? String(input)}`;
-    this.operation = trackOnVirtualTime(label);
-    send(input, { ...init, signal: this.abort.signal }).then(
+    this.input = input;
+    this.ending = abortFor(send, input, init);
+    this.operation = trackOnVirtualTime(this, '');
+    send(input, this.ending.init).then(
       (response) => {
         if (this.done()) return;
-        if (response.body === null) follower?.stop();
-        this.setResult(bindResponse(response, { abort: this.abort, follower, label }));
+        if (response.body === null) this.ending.stop();
+        this.setResult(bindResponse(response, this));
         this.operation?.end();
       },
       (error) => {
-        follower?.stop();
+        this.ending.stop();
         if (!this.done()) this.setException(error ?? new Error(`fetch was aborted with the reason ${error}`));
         this.operation?.end();
       },
     );
   }
 
+  get label(): string {
+    return `fetch ${(this.input as Partial<Request>).url ?? String(this.input)}`;
+  }
+
+  abort(reason: Error): void {
+    this.ending.abort(reason);
+  }
+
+  stop(): void {
+    this.ending.stop();
+  }
+
   protected override onCancel(error: CancelledError): void {
     this.setCancelled();
-    this.abort.abort(error);
+    this.ending.abort(error);
   }
 }

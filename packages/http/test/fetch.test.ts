@@ -141,3 +141,64 @@ test('works outside of a task', async () => {
   const [a, b] = await Promise.all([fetch(server.url), fetch(new URL(server.url))]);
   expect([await a.text(), await b.text()]).toEqual(['hello', 'hello']);
 });
+
+test('a cancel before the request is sent, or while it connects, sends nothing', async () => {
+  await using server = await httpServer(hang);
+  const early = createTask(() => fetch(server.url)) as Task<unknown>;
+  await Promise.resolve();
+  await Promise.resolve();
+  await Promise.resolve();
+  early.cancel();
+  await expect(early).rejects.toBeInstanceOf(CancelledError);
+  const connected = new Future<void>();
+  server.server.on('connection', () => connected.done() || connected.setResult());
+  // The task is cancelled in the turn in which it has asked: there is no connection yet.
+  const connecting = createTask(() => fetch(`${server.url}/connecting`)) as Task<unknown>;
+  await new Promise(setImmediate);
+  connecting.cancel();
+  await expect(connecting).rejects.toBeInstanceOf(CancelledError);
+  // The next one finds everything in order, and the server has seen none of the others, or has seen them leave.
+  const arrived = server.nextRequest();
+  await cancelledAt(arrived, () => fetch(`${server.url}/next`));
+  for (const { closed } of server.seen) expect(await closed).toBe(false);
+});
+
+test('a mock in the place of the global fetch is called with a signal, which a cancel aborts', async () => {
+  const platform = globalThis.fetch;
+  let signal: AbortSignal | null | undefined;
+  const called = new Future<void>();
+  globalThis.fetch = (_input, init) => {
+    signal = init?.signal;
+    called.setResult();
+    return new Promise(() => {});
+  };
+  try {
+    await cancelledAt(called, () => fetch('http://mock.test/'));
+    expect(signal?.aborted).toBe(true);
+    expect(signal?.reason).toBeInstanceOf(CancelledError);
+  } finally {
+    globalThis.fetch = platform;
+  }
+});
+
+test('a global dispatcher that somebody has set is obeyed', async () => {
+  const name = Symbol.for(
+    Number.parseInt(process.versions.undici ?? '0', 10) >= 8 ? 'undici.globalDispatcher.2' : 'undici.globalDispatcher.1',
+  );
+  const holder = globalThis as unknown as Record<symbol, { dispatch(options: object, handler: object): boolean }>;
+  await (await fetch('data:,')).text();
+  const before = holder[name]!;
+  const asked: string[] = [];
+  const dispatch = (options: { path: string }, handler: object) => {
+    asked.push(options.path);
+    return before.dispatch(options, handler);
+  };
+  await using server = await httpServer((_, response) => response.end('hello'));
+  holder[name] = { dispatch } as never;
+  try {
+    expect(await (await fetch(`${server.url}/mocked`)).text()).toBe('hello');
+  } finally {
+    holder[name] = before;
+  }
+  expect(asked).toEqual(['/mocked']);
+});
