@@ -28,7 +28,12 @@ const MOST_COUNTED = 1_000;
  */
 export function chooseDue(job: Job, first: number, now: number, missed: number): Choice {
   const { misfire, grace, mode } = job.policy;
-  const passed = mode === 'fixedDelay' ? [first] : occurrencesUpTo(job, first, now);
+  const isAlone = mode === 'fixedDelay' || (job.plan?.recurrence.after(first) ?? Infinity) > now;
+  // On time, as nearly always.
+  if (isAlone && now - first <= grace && !isPastDeadline(job, first, now)) {
+    return { due: [{ scheduledFor: first, missedCount: missed }], missed: 0, last: first };
+  }
+  const passed = isAlone ? [first] : occurrencesUpTo(job, first, now);
   const last = passed.at(-1) as number;
   const inTime = passed.filter((at) => now - at <= grace && !isPastDeadline(job, at, now));
   const chosen = misfire === 'all' ? inTime : inTime.slice(-1);

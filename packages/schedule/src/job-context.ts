@@ -23,12 +23,12 @@ export class RunContext implements JobContext {
   readonly missedCount: number;
   readonly attempt: number;
 
-  constructor(context: Omit<JobContext, 'signal'>) {
-    this.job = context.job;
-    this.scheduledFor = context.scheduledFor;
-    this.lateBy = context.lateBy;
-    this.missedCount = context.missedCount;
-    this.attempt = context.attempt;
+  constructor(job: Job, scheduledFor: number, missedCount: number, attempt: number) {
+    this.job = job;
+    this.scheduledFor = new Date(scheduledFor);
+    this.lateBy = Math.max(0, job.now() - scheduledFor);
+    this.missedCount = missedCount;
+    this.attempt = attempt;
   }
 
   /** Made only when somebody reads it. */

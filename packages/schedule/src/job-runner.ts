@@ -9,8 +9,15 @@ import type { JobStatus } from './job-status.ts';
 import { type Outcome, Run, report, wasCancelled } from './run.ts';
 import { traceMissed } from './trace.ts';
 
-/** Starts a task, at once: its first step is over when this returns. `null` if no more may be started. */
-export type Spawn = (fn: () => Promise<void>, name: string) => Task<void> | null;
+/** Where runs go on. */
+export interface Runs {
+  /** Starts a task, at once: its first step is over when this returns. `null` if no more may be started. */
+  start(fn: () => Promise<void>, name: string): Task<void> | null;
+  /** The last that a task does: a done callback would cost as much as the rest of a small run. */
+  leave(task: Task<unknown>): void;
+}
+
+const NOBODY: readonly Task<unknown>[] = [];
 
 export class JobRunner {
   /** The next occurrence, in ms since 1970. */
@@ -38,23 +45,23 @@ export class JobRunner {
   }
 
   /** Runs what is due, and plans what comes after. Returns whether the job stays on the schedule. */
-  runDue(now: number, spawn: Spawn): boolean {
+  runDue(now: number, runs: Runs): boolean {
     if (this.next === null || this.next > now) return true;
     const { due, missed, last } = chooseDue(this.job, this.next, now, this.missed);
     this.countMissed(missed + due.reduce((sum, { missedCount }) => sum + missedCount, -this.missed));
     this.missed = missed;
     this.plan(last, due.length > 0);
-    for (const occurrence of due) this.start(occurrence, spawn);
+    for (const occurrence of due) this.start(occurrence, runs);
     return this.next !== null || this.isWaitingForEnd();
   }
 
   /** The overlap policy. */
-  start(due: Due, spawn: Spawn): void {
-    if (this.runs.size === 0) return this.launch(due, spawn);
+  start(due: Due, runs: Runs): void {
+    if (this.runs.size === 0) return this.launch(due, runs);
     const { overlap, queueLimit } = this.job.policy;
     switch (overlap) {
       case 'concurrent':
-        return this.launch(due, spawn);
+        return this.launch(due, runs);
       case 'queue':
         if (this.queue.length < queueLimit) {
           this.queue.push(due);
@@ -62,7 +69,7 @@ export class JobRunner {
         }
         break;
       case 'cancel':
-        return this.launch(due, spawn, this.cancelForNext());
+        return this.launch(due, runs, this.cancelForNext());
       case 'skip':
         break;
     }
@@ -157,67 +164,88 @@ export class JobRunner {
     return this.job.policy.mode === 'fixedDelay' && this.runs.size > 0;
   }
 
-  private launch(due: Due, spawn: Spawn, predecessors: Task<unknown>[] = []): void {
+  private launch(due: Due, runs: Runs, predecessors = NOBODY): void {
     const run = new Run(this.job, due);
     this.runs.add(run);
-    const task = spawn(async () => {
-      run.task = currentTask();
-      try {
-        if (predecessors.length > 0) await wait(predecessors);
-        await this.finish(run);
-      } finally {
-        this.runs.delete(run);
-        if (run.startedAt === null) this.skip(due);
-        this.takeFromQueue(spawn);
-      }
-    }, this.job.name);
+    const task = runs.start(() => this.go(run, due, predecessors, runs), this.job.name);
     if (task === null) this.runs.delete(run);
   }
 
-  private takeFromQueue(spawn: Spawn): void {
-    if (this.runs.size > 0) return;
-    const due = this.queue.shift();
-    if (due !== undefined) this.launch(due, spawn);
+  private async go(run: Run, due: Due, predecessors: readonly Task<unknown>[], runs: Runs): Promise<void> {
+    const task = currentTask() as Task<unknown>;
+    run.task = task;
+    try {
+      if (predecessors.length > 0) await wait(predecessors);
+      await this.finish(run);
+    } finally {
+      this.runs.delete(run);
+      runs.leave(task);
+      if (run.startedAt === null) this.skip(due);
+      this.takeFromQueue(runs);
+    }
+  }
+
+  private takeFromQueue(runs: Runs): void {
+    if (this.queue.length === 0 || this.runs.size > 0) return;
+    this.launch(this.queue.shift() as Due, runs);
   }
 
   /** Runs to the end and sees to what came of it: a failure is reported, `CancelJob` obeyed. Only a cancel is thrown. */
   private async finish(run: Run): Promise<Outcome> {
+    const startedAt = this.begin();
+    let value: unknown;
     try {
-      const value = await this.track(run);
-      if (CancelJob.is(value)) this.job.owner._retire(this.job);
-      return 'done';
+      value = await run.execute();
     } catch (error) {
-      if (wasCancelled(error)) throw error;
+      const isCancel = this.endWith(error, startedAt);
+      if (isCancel) throw error;
       await report(run, error);
       return 'failed';
     }
+    this.end('done', startedAt);
+    if (CancelJob.is(value)) this.job.owner._retire(this.job);
+    return 'done';
   }
 
+  /** Runs to the end, and leaves what comes of it to the caller. */
   private async track(run: Run): Promise<unknown> {
-    const { clock } = getRunningLoop();
-    const startedAt = clock.now();
-    this.lastRun = clock.wallTime();
-    this.runCount++;
-    let outcome: Outcome = 'failed';
+    const startedAt = this.begin();
     try {
       const value = await run.execute();
-      outcome = 'done';
+      this.end('done', startedAt);
       return value;
     } catch (error) {
-      if (wasCancelled(error)) outcome = 'cancelled';
-      else this.failureCount++;
+      this.endWith(error, startedAt);
       throw error;
-    } finally {
-      this.lastOutcome = outcome;
-      this.lastDuration = clock.now() - startedAt;
-      this.planAfterEnd(clock.wallTime());
     }
+  }
+
+  private begin(): number {
+    const { clock } = getRunningLoop();
+    this.lastRun = clock.wallTime();
+    this.runCount++;
+    return clock.now();
+  }
+
+  /** Returns whether the error is the cancel of this very task. */
+  private endWith(error: unknown, startedAt: number): boolean {
+    const isCancel = wasCancelled(error);
+    if (!isCancel) this.failureCount++;
+    this.end(isCancel ? 'cancelled' : 'failed', startedAt);
+    return isCancel;
+  }
+
+  private end(outcome: Outcome, startedAt: number): void {
+    const { clock } = getRunningLoop();
+    this.lastOutcome = outcome;
+    this.lastDuration = clock.now() - startedAt;
+    if (this.job.policy.mode === 'fixedDelay') this.planAfterEnd(clock.wallTime());
   }
 
   /** A fixed delay begins when the run has ended. */
   private planAfterEnd(now: number): void {
-    const { plan, policy, owner } = this.job;
-    if (policy.mode !== 'fixedDelay' || this.next !== null) return;
+    const { plan, owner } = this.job;
+    if (this.next !== null) return;
     this.moveTo(plan?.recurrence.after(now) ?? null);
     owner._rearm(this.job);
   }

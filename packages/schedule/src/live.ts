@@ -12,12 +12,13 @@ import {
 } from '@aiokit/core';
 import { type ClockStep, ClockWatch } from './clock-watch.ts';
 import type { Job } from './job.ts';
+import type { Runs } from './job-runner.ts';
 
 /**
  * A schedule while it runs: one timer of the loop's clock per job (which is one `setTimeout` for all of them), and a task
  * group in which the runs are.
  */
-export class Live {
+export class Live implements Runs {
   private readonly loop: EventLoop = getRunningLoop();
   private readonly timers = new Map<Job, ClockTimer>();
   /** Timers fire in the context of whoever set the first one; jobs run in none of a task. One for all is far cheaper than one each. */
@@ -87,29 +88,28 @@ export class Live {
     this.timers.delete(job);
   }
 
-  readonly spawn = (fn: () => Promise<void>, name: string): Task<void> | null => {
+  start(fn: () => Promise<void>, name: string): Task<void> | null {
     if (this.closing || this.group === null) return null;
     try {
       // Eager: it begins on time, whatever else is due at this moment.
       const task = this.group.createTask(fn, { name, eager: true });
-      if (!task.done()) this.track(task, name);
+      this.tasks.set(task, name);
       return task;
     } catch (error) {
       if (error instanceof InvalidStateError) return null; // The group is being cancelled.
       throw error;
     }
-  };
+  }
 
-  private track(task: Task<void>, name: string): void {
-    this.tasks.set(task, name);
-    task.addDoneCallback(() => this.tasks.delete(task));
+  leave(task: Task<unknown>): void {
+    this.tasks.delete(task);
   }
 
   private readonly fire = (job: Job): void => {
     this.timers.delete(job);
     this.watch.check();
     if (this.timers.has(job)) return; // The clock was set, and the job was given a new timer.
-    const stays = job.runner.runDue(this.loop.clock.wallTime(), this.spawn);
+    const stays = job.runner.runDue(this.loop.clock.wallTime(), this);
     if (stays) this.arm(job);
     else this.onDone(job);
   };

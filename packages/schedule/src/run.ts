@@ -2,7 +2,7 @@ import { currentTask, getRunningLoop, isCancelled, sleep, type Task, timeout } f
 import type { Due } from './due.ts';
 import type { Job } from './job.ts';
 import { type JobContext, RunContext } from './job-context.ts';
-import { tracedRun } from './trace.ts';
+import { isTraced, tracedRun } from './trace.ts';
 
 export type Outcome = 'done' | 'failed' | 'cancelled';
 
@@ -30,15 +30,21 @@ export class Run {
    *
    * @throws the last attempt's error; the cancel.
    */
-  async execute(): Promise<unknown> {
+  execute(): unknown {
+    this.startedAt = getRunningLoop().clock.wallTime();
+    return this.job.policy.retry.limit === 0 ? this.attemptOnce() : this.withRetries();
+  }
+
+  context(): JobContext {
+    return new RunContext(this.job, this.scheduledFor, this.missedCount, this.attemptsBefore + this.attempt);
+  }
+
+  private async withRetries(): Promise<unknown> {
     const { retry } = this.job.policy;
-    const { clock } = getRunningLoop();
-    this.startedAt = clock.wallTime();
     let delay = retry.delay;
     for (let retriesLeft = retry.limit; ; retriesLeft--) {
-      this.attempt++;
       try {
-        return await tracedRun(this, () => this.attemptOnce());
+        return await this.attemptOnce();
       } catch (error) {
         if (wasCancelled(error) || retriesLeft <= 0) throw error;
       }
@@ -47,18 +53,12 @@ export class Run {
     }
   }
 
-  context(): JobContext {
-    const now = getRunningLoop().clock.wallTime();
-    return new RunContext({
-      job: this.job,
-      scheduledFor: new Date(this.scheduledFor),
-      lateBy: Math.max(0, now - this.scheduledFor),
-      missedCount: this.missedCount,
-      attempt: this.attemptsBefore + this.attempt,
-    });
+  private attemptOnce(): unknown {
+    this.attempt++;
+    return isTraced() ? tracedRun(this, () => this.call()) : this.call();
   }
 
-  private attemptOnce(): unknown {
+  private call(): unknown {
     const { job } = this;
     if (job.policy.timeout === null) return job.call?.(this.context());
     return timeout(job.policy.timeout, () => job.call?.(this.context()));

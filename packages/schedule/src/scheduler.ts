@@ -174,8 +174,12 @@ export class Scheduler implements AsyncDisposable {
     const due = this.jobs.filter((job) => job.shouldRun);
     due.sort((a, b) => (a.runner.next as number) - (b.runner.next as number));
     await taskGroup((group) => {
+      const runs = {
+        start: (fn: () => Promise<void>, name: string) => group.createTask(fn, { name, eager: true }),
+        leave: () => {},
+      };
       for (const job of due) {
-        const stays = job.runner.runDue(now, (fn, name) => group.createTask(fn, { name, eager: true }));
+        const stays = job.runner.runDue(now, runs);
         if (!stays) this.cancelJob(job);
       }
     });

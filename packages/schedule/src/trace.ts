@@ -18,12 +18,11 @@ const failed = channel('aiokit.schedule.run.error');
 const missed = channel('aiokit.schedule.missed');
 const stepped = channel('aiokit.schedule.clock-step');
 
-export function tracedRun(run: Run, body: () => unknown): unknown {
-  const isObserved = start.hasSubscribers || asyncEnd.hasSubscribers || failed.hasSubscribers;
-  return isObserved ? observed(run, body) : body();
+export function isTraced(): boolean {
+  return start.hasSubscribers || asyncEnd.hasSubscribers || failed.hasSubscribers;
 }
 
-async function observed(run: Run, body: () => unknown): Promise<unknown> {
+export async function tracedRun(run: Run, body: () => unknown): Promise<unknown> {
   const message: Record<string, unknown> = {
     job: run.job,
     scheduledFor: new Date(run.scheduledFor),
