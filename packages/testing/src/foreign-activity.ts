@@ -5,7 +5,7 @@
  * nothing when promises are left out (Node 24; on 22 they cannot be, and cost as much again as they do anyway). Only what
  * is begun by code of a task counts: the plumbing of pools and reconnects runs detached and is nobody's wait.
  *
- * Not seen by anything: zlib, WebAssembly, Atomics.waitAsync, worker threads, child processes. `trackIO` is there for them.
+ * Not seen by anything: zlib, WebAssembly, Atomics.waitAsync, worker threads. `trackIO` is there for them.
  */
 import { createHook } from 'node:async_hooks';
 import { currentTask, type EventLoop } from '@aiokit/core';
@@ -48,6 +48,16 @@ interface NodeTimeout extends NodeImmediate {
   hasRef(): boolean;
 }
 
+interface ProcessHandle {
+  /** False also when the process has ended. */
+  hasRef(): boolean;
+}
+
+interface WatchedProcess {
+  readonly handle: ProcessHandle;
+  readonly since: number;
+}
+
 interface SocketHandle {
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -65,6 +75,7 @@ export class ForeignActivity {
   private readonly requests = new Map<number, WatchedRequest>();
   private readonly immediates = new Set<NodeImmediate>();
   private readonly timers = new Set<NodeTimeout>();
+  private readonly processes = new Map<number, WatchedProcess>();
   private readonly sockets = new Set<WatchedSocket>();
   private readonly onEnd: () => void;
 
@@ -104,6 +115,18 @@ export class ForeignActivity {
     return false;
   }
 
+  /**
+   * Whether a referenced child process that a task has started runs. One that has run for more than `limit` ms is a server or
+   * the like: nobody waits for its end.
+   */
+  hasProcess(limit: number): boolean {
+    for (const [id, { handle, since }] of this.processes) {
+      if (realNow() - since > limit) this.processes.delete(id);
+      else if (handle.hasRef()) return true;
+    }
+    return false;
+  }
+
   /** Real ms for which sockets that no adapter speaks for must stay quiet until they have been so for `quiet` ms. */
   noisyFor(quiet: number): number {
     const now = realNow();
@@ -130,6 +153,9 @@ export class ForeignActivity {
       this.immediates.add(resource as NodeImmediate);
     } else if (type === 'Timeout') {
       this.timers.add(resource as NodeTimeout);
+    } else if (type === 'PROCESSWRAP') {
+      this.processes.set(id, { handle: resource as ProcessHandle, since: realNow() });
+      return true;
     } else if (type === 'TCPWRAP' || type === 'PIPEWRAP') {
       this.sockets.add({ handle: new WeakRef(resource as SocketHandle), bytes: 0, traffic: realNow() });
     } else if (REQUESTS.has(type) || isCryptoJob(type)) {
@@ -142,7 +168,7 @@ export class ForeignActivity {
 
   /** @internal */
   ended(id: number): void {
-    if (this.requests.delete(id)) this.onEnd();
+    if (this.requests.delete(id) || this.processes.delete(id)) this.onEnd();
   }
 }
 

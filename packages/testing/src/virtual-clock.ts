@@ -267,7 +267,7 @@ export class VirtualClock implements Clock {
       return this.lookIn(Math.max(1, this.ioTimeout - age));
     }
     if (this.foreign.hasImmediate) return this.nextTurn();
-    if (this.foreign.hasTimer(this.ioTimeout)) return this.lookIn(2);
+    if (this.foreign.hasTimer(this.ioTimeout) || this.foreign.hasProcess(this.ioTimeout)) return this.lookIn(2);
     const noisy = this.foreign.noisyFor(this.quiet);
     if (noisy > 0) return this.lookIn(noisy);
 

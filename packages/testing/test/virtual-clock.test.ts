@@ -1,3 +1,4 @@
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes, scrypt } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
@@ -175,6 +176,12 @@ describe('time does not move while', () => {
   test('random bytes are made', () => tooLate(() => promisify(randomBytes)(1_000_000)));
   test('something is hashed by WebCrypto', () => tooLate(() => crypto.subtle.digest('SHA-256', new Uint8Array(1e6))));
   test('a real setTimeout of a task runs', () => tooLate(() => really(20)));
+  test('a child process runs', () =>
+    tooLate(async () => {
+      const script = 'setTimeout(() => console.log("done"), 100)';
+      const { stdout } = await promisify(execFile)(process.execPath, ['--eval', script]);
+      expect(stdout).toBe('done\n');
+    }));
   test('setImmediates follow each other', () =>
     tooLate(async () => {
       for (let i = 0; i < 20; i++) await new Promise(setImmediate);
@@ -211,6 +218,19 @@ describe('time moves although', () => {
         clearTimeout(idle);
       },
       { ioTimeout: 500 },
+    ));
+
+  test('a child process goes on that has no reference, or for longer than the limit for operations', () =>
+    runTest(
+      async ({ clock }) => {
+        const children = [0, 1].map(() => spawn(process.execPath, ['--eval', 'setTimeout(() => {}, 60_000)']));
+        children[0]?.unref();
+        await sleep(60_000);
+        await expect(promisify(execFile)('no such program')).rejects.toThrow('ENOENT');
+        await sleep(60_000);
+        await clock.hold(() => Promise.all(children.map((child) => child.kill() && once(child, 'exit'))));
+      },
+      { ioTimeout: 500, allowLeaks: { connections: true } },
     ));
 
   test('an operation is open-ended', () =>
