@@ -14,13 +14,20 @@ import { type ClockStep, ClockWatch } from './clock-watch.ts';
 import type { Job } from './job.ts';
 import type { Runs } from './job-runner.ts';
 
+/** Jobs whose next occurrence is at the same millisecond, in the order in which they came. */
+interface Slot {
+  readonly jobs: Set<Job>;
+  readonly timer: ClockTimer;
+}
+
 /**
- * A schedule while it runs: one timer of the loop's clock per job (which is one `setTimeout` for all of them), and a task
+ * A schedule while it runs: one timer of the loop's clock per time (which is one `setTimeout` for all of them), and a task
  * group in which the runs are.
  */
 export class Live implements Runs {
   private readonly loop: EventLoop = getRunningLoop();
-  private readonly timers = new Map<Job, ClockTimer>();
+  private readonly slots = new Map<number, Slot>();
+  private readonly armed = new Map<Job, number>();
   /** Timers fire in the context of whoever set the first one; jobs run in none of a task. One for all is far cheaper than one each. */
   private readonly outside = detached(() => AsyncLocalStorage.snapshot());
   private readonly watch: ClockWatch;
@@ -64,8 +71,7 @@ export class Live implements Runs {
   close(): void {
     this.closing = true;
     this.watch.stop();
-    for (const timer of this.timers.values()) timer.cancel();
-    this.timers.clear();
+    this.disarmAll();
     if (!this.ended.done()) this.ended.setResult();
   }
 
@@ -75,17 +81,32 @@ export class Live implements Runs {
     this.disarm(job);
     const { next } = job.runner;
     if (next === null) return;
-    const { clock } = this.loop;
-    const wait = Math.max(0, next - clock.wallTime());
-    this.timers.set(
-      job,
-      clock.setTimer(clock.now() + wait, () => this.outside(this.fire, job)),
-    );
+    this.armed.set(job, next);
+    const slot = this.slots.get(next);
+    if (slot === undefined) this.slots.set(next, { jobs: new Set([job]), timer: this.timerFor(next) });
+    else slot.jobs.add(job);
   }
 
   disarm(job: Job): void {
-    this.timers.get(job)?.cancel();
-    this.timers.delete(job);
+    const at = this.armed.get(job);
+    if (at === undefined) return;
+    this.armed.delete(job);
+    const slot = this.slots.get(at);
+    if (slot === undefined || !slot.jobs.delete(job) || slot.jobs.size > 0) return;
+    slot.timer.cancel();
+    this.slots.delete(at);
+  }
+
+  private disarmAll(): void {
+    for (const { timer } of this.slots.values()) timer.cancel();
+    this.slots.clear();
+    this.armed.clear();
+  }
+
+  private timerFor(at: number): ClockTimer {
+    const { clock } = this.loop;
+    const wait = Math.max(0, at - clock.wallTime());
+    return clock.setTimer(clock.now() + wait, () => this.outside(this.fire, at));
   }
 
   start(fn: () => Promise<void>, name: string): Task<void> | null {
@@ -105,13 +126,20 @@ export class Live implements Runs {
     this.tasks.delete(task);
   }
 
-  private readonly fire = (job: Job): void => {
-    this.timers.delete(job);
+  private readonly fire = (at: number): void => {
+    const slot = this.slots.get(at);
+    if (slot === undefined) return;
+    this.slots.delete(at);
     this.watch.check();
-    if (this.timers.has(job)) return; // The clock was set, and the job was given a new timer.
-    const stays = job.runner.runDue(this.loop.clock.wallTime(), this);
-    if (stays) this.arm(job);
-    else this.onDone(job);
+    const now = this.loop.clock.wallTime();
+    for (const job of slot.jobs) {
+      // The clock was set, or a job before it has moved it or taken it off: it has another time or none.
+      if (this.armed.get(job) !== at || this.slots.get(at)?.jobs.has(job)) continue;
+      this.armed.delete(job);
+      const stays = job.runner.runDue(now, this);
+      if (stays) this.arm(job);
+      else this.onDone(job);
+    }
   };
 
   /**
@@ -120,7 +148,9 @@ export class Live implements Runs {
    */
   private rearmAll({ by }: ClockStep): void {
     const now = this.loop.clock.wallTime();
-    for (const job of [...this.timers.keys()]) {
+    const jobs = [...this.armed.keys()];
+    this.disarmAll();
+    for (const job of jobs) {
       const { plan, runner } = job;
       if (by < 0 && plan?.isElapsed) runner.moveTo(plan.recurrence.after(now));
       this.arm(job);

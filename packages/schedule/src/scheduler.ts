@@ -286,7 +286,11 @@ export class Scheduler implements AsyncDisposable {
       (job) => this.cancelJob(job),
       (step) => {
         traceClockStep(step);
-        this.onClockStep(step);
+        try {
+          this.onClockStep(step);
+        } catch (exception) {
+          getRunningLoop().callExceptionHandler({ message: 'onClockStep failed', exception });
+        }
       },
     );
   }

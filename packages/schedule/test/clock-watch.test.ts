@@ -1,5 +1,5 @@
 /** The wall clock steps, and the machine sleeps. */
-import { type Clock, type ClockTimer, run } from '@aiokit/core';
+import { type Clock, type ClockTimer, getRunningLoop, run } from '@aiokit/core';
 import { describe, expect, it } from 'vitest';
 import { type ClockStep, Scheduler } from '../src/index.ts';
 
@@ -119,6 +119,30 @@ describe('a step of the clock', () => {
         expect(runs).toEqual(['12:10:00+0 missed 0']);
       },
     );
+  });
+
+  it('is survived by all jobs of that moment, even if onClockStep throws', async () => {
+    const machine = new Machine();
+    const runs: string[] = [];
+    const told: string[] = [];
+    await run(
+      async () => {
+        getRunningLoop().setExceptionHandler(({ message }) => told.push(message));
+        const onClockStep = () => {
+          throw new Error('boom');
+        };
+        const scheduler = new Scheduler({ timeZone: 'UTC', onClockStep });
+        for (const name of ['a', 'b', 'c']) scheduler.every(1, { name }).hours.do(() => runs.push(name));
+        scheduler.start();
+        await machine.pass(minute);
+        machine.step(59 * minute);
+        await machine.pass(minute);
+        void scheduler.stop();
+      },
+      { clock: machine },
+    );
+    expect(told).toEqual(['onClockStep failed']);
+    expect(runs).toEqual(['a', 'b', 'c']);
   });
 
   it('small ones are the work of NTP, and nobody is told', async () => {

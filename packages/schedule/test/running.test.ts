@@ -97,6 +97,26 @@ describe('runForever', () => {
     });
   });
 
+  it('jobs that are due at the same moment may take each other off, or move each other', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler().start();
+      const runs: string[] = [];
+      const first = scheduler.every(1).seconds.do(() => {
+        runs.push(`first@${elapsed()}`);
+        if (runs.length === 1) {
+          scheduler.cancelJob(second);
+          void third.run();
+        }
+      });
+      const second = scheduler.every(1).seconds.do(() => runs.push('never'));
+      const third = scheduler.every(1).seconds.do(() => runs.push(`third@${elapsed()}`));
+      await sleep(2_500);
+      expect(runs).toEqual(['first@1000', 'third@1000', 'first@2000', 'third@2000']);
+      expect(scheduler.jobs).toEqual([first, third]);
+      await scheduler.stop();
+    });
+  });
+
   it('obeys CancelJob', async () => {
     await virtually(async () => {
       const scheduler = new Scheduler().start();
