@@ -1,6 +1,6 @@
 import { currentScope, detached, getRunningLoop, peekPending, trackIO } from '@aiokit/core';
 import type pg from 'pg';
-import { ConnectCall, StatementCall } from './bridge.ts';
+import { ConnectCall, StatementCall } from './bridge/index.ts';
 import { type CancelOptions, cancelOptions, type ResolvedCancelOptions } from './cancel-options.ts';
 import { Cancellation } from './cancellation.ts';
 import { askWhetherDirect } from './direct.ts';
@@ -30,6 +30,7 @@ export interface Client extends Omit<Queries, 'copyFrom' | 'copyTo'> {} // pg's 
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are assigned below
 export class Client extends PgClient implements Source {
   /** @internal */ readonly _cancelOptions: ResolvedCancelOptions;
+  /** @internal Once a statement has run that can be cancelled: outside of tasks nobody asks when. */ _isTimed = false;
   /** @internal When the running statement was written, on `performance.now()`. */ _activeSince = 0;
   /** @internal Must not be used by anybody else: see `afterCancel`. */ _tainted = false;
   /** @internal Must not be used by anybody else unless it leads straight to the server. */ _needsProof = false;
@@ -95,7 +96,8 @@ export class Client extends PgClient implements Source {
     callback: (error: Error, result: pg.QueryResult<R>) => void,
   ): void;
   override query(config: unknown, values?: unknown, callback?: unknown): unknown {
-    if (currentScope() === null || config === null || config === undefined) {
+    const scope = currentScope();
+    if (scope === null || config === null || config === undefined) {
       return pgQuery.call(this, config, values, callback);
     }
     if (isSubmittable(config)) {
@@ -103,7 +105,7 @@ export class Client extends PgClient implements Source {
       return pgQuery.call(this, config, values, callback);
     }
     const { query, told } = makeQuery(config, values, callback);
-    const call = new StatementCall(query, ownCancelOptions(config, this._cancelOptions));
+    const call = new StatementCall(query, ownCancelOptions(config, this._cancelOptions), scope.loop);
     call.submit(this);
     if (told === undefined) return call;
     call.tell(told);
@@ -216,7 +218,7 @@ export class Client extends PgClient implements Source {
     if (this.cancellation !== null || this.holds > 0) return;
     const wasReady = this.readyForQuery;
     super._pulseQueryQueue();
-    if (wasReady && !this.readyForQuery) this._activeSince = performance.now();
+    if (this._isTimed && wasReady && !this.readyForQuery) this._activeSince = performance.now();
   }
 
   /** @internal */

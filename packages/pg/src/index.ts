@@ -2,7 +2,7 @@
  * A drop-in pg whose queries are cancelled on the server.
  *
  *   connections   pool.ts, client.ts          pg's Pool and Client
- *   cancelling    bridge.ts, cancellation.ts  how a call becomes a Future, and what its cancel does
+ *   cancelling    bridge/, cancellation.ts    how a call becomes a Future, and what its cancel does
  *   statements    sql.ts, queries.ts          sql`…`, fetch, execute, …
  *   transactions  transaction.ts
  *   flows         stream.ts, copy.ts, listen.ts

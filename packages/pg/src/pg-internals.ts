@@ -72,6 +72,8 @@ export interface PendingItem {
   callback(error: Error | undefined, client?: pg.PoolClient, release?: (error?: Error | boolean) => void): void;
   /** Set: the connection goes straight back to the pool. */
   timedOut?: boolean;
+  /** Set by us: the callback may be called in anybody's context. */
+  isOurs?: boolean;
 }
 
 export interface PoolInternals {

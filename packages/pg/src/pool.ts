@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { currentScope, detached } from '@aiokit/core';
 import type pg from 'pg';
-import { AcquireCall, PoolStatementCall } from './bridge.ts';
+import { AcquireCall, PoolStatementCall } from './bridge/index.ts';
 import { cancelOptions, type ResolvedCancelOptions } from './cancel-options.ts';
 import { Client, makeQuery, ownCancelOptions } from './client.ts';
 import { type Lease, leaseFrom, type Source } from './lease.ts';
@@ -58,6 +58,7 @@ export class Pool extends PgPool implements Source {
   private readonly cancels = noVerdicts();
   private leftInTransaction = 0;
   private hub: ListenHub | null = null;
+  private isOutside = false;
   /** The place in the line that the latest `connect` took. */
   private entered: PendingItem | null = null;
   /** Places in the line whose callers have gone. They are skipped, and swept out when they are the majority. */
@@ -88,8 +89,9 @@ export class Pool extends PgPool implements Source {
     callback: (error: Error | undefined, client: pg.PoolClient | undefined, done: (release?: any) => void) => void,
   ): void;
   override connect(callback?: PendingItem['callback']): Promise<pg.PoolClient> | void {
-    if (currentScope() === null) return pgConnect.call(this, callback) as Promise<pg.PoolClient> | void;
-    const call = new AcquireCall(this).start();
+    const scope = this.isOutside ? null : currentScope();
+    if (scope === null) return pgConnect.call(this, callback) as Promise<pg.PoolClient> | void;
+    const call = new AcquireCall(this, scope);
     if (callback === undefined) return call;
     call.tell((error, client) => callback(error ?? undefined, client, client?.release ?? ignore));
   }
@@ -127,9 +129,11 @@ export class Pool extends PgPool implements Source {
   override query(config: unknown, values?: unknown, callback?: unknown): unknown {
     const tx = this._ambientTransactions > 0 ? ambientTransaction(this) : null;
     if (tx !== null) return (tx.query as (...args: unknown[]) => unknown)(config, values, callback);
-    if (currentScope() === null || !isPlainQuery(config)) return pgQuery.call(this, config, values, callback);
+    const scope = currentScope();
+    if (scope === null) return this.queryOutside(config, values, callback);
+    if (!isPlainQuery(config)) return pgQuery.call(this, config, values, callback);
     const { query, told } = makeQuery(config, values, callback);
-    const call = new PoolStatementCall(this, query, ownCancelOptions(config, this.cancelOptions)).start();
+    const call = new PoolStatementCall(this, query, ownCancelOptions(config, this.cancelOptions), scope);
     if (told === undefined) return call;
     call.tell(told as Callback<pg.QueryResult>);
     return undefined;
@@ -186,9 +190,12 @@ export class Pool extends PgPool implements Source {
   /** @internal Joins the line. Returns the place in it, or null if the answer was there at once. */
   _enter(callback: PendingItem['callback']): PendingItem | null {
     this.entered = null;
-    const before = this._pendingQueue.length;
+    const queue = this._pendingQueue;
+    const before = queue.length;
     pgConnect.call(this, callback);
-    return this.entered ?? (this._pendingQueue.length > before ? (this._pendingQueue.at(-1) ?? null) : null);
+    const place = queue.length > before ? (queue[queue.length - 1] as PendingItem) : this.entered;
+    if (place !== null) place.isOurs = true;
+    return place;
   }
 
   /** @internal Leaves the line. A connection that is being made for this place goes to the pool when it is there. */
@@ -210,11 +217,14 @@ export class Pool extends PgPool implements Source {
     if (client instanceof Client) client._onVerdict = this.countVerdict;
   }
 
-  /** @internal Nobody's connection is handed over, and no 'acquire' or 'connect' told, in somebody else's task. */
+  /** @internal Nobody's callback is called, and no 'acquire' told, in somebody else's task. */
   override _pulseQueue(): void {
     if (this.left.size > 0) this.skipThoseWhoLeft();
-    if (currentScope() === null) super._pulseQueue();
-    else detached(() => super._pulseQueue());
+    if (this.ending || this.listenerCount('acquire') > 0) return this.pulseDetached();
+    const next = this._pendingQueue[0];
+    // To leave a task costs more than all else here: not for a call of ours, which does not care where it is told.
+    if (next?.isOurs || currentScope() === null) super._pulseQueue();
+    else if (next !== undefined) this.pulseDetached();
   }
 
   /** @internal */
@@ -230,6 +240,21 @@ export class Pool extends PgPool implements Source {
       this.takeBack(client, idleListener);
     };
     client._whenSettled(() => (needsProof(client) ? client._prove(takeBack) : takeBack()));
+  }
+
+  /** pg's, which connects at once: no need to look for a scope again. */
+  private queryOutside(config: unknown, values: unknown, callback: unknown): unknown {
+    this.isOutside = true;
+    try {
+      return pgQuery.call(this, config, values, callback);
+    } finally {
+      this.isOutside = false;
+    }
+  }
+
+  private pulseDetached(): void {
+    if (currentScope() === null) super._pulseQueue();
+    else detached(() => super._pulseQueue());
   }
 
   private readonly countVerdict = (verdict: Verdict): void => {

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type pg from 'pg';
 import { BatchQuery } from './batch.ts';
-import { StatementCall } from './bridge.ts';
+import { StatementCall } from './bridge/index.ts';
 import { copyFrom, copyTo } from './copy.ts';
 import type { Source } from './lease.ts';
 import { validated } from './rows.ts';

@@ -6,7 +6,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Readable, Writable } from 'node:stream';
 import { currentScope } from '@aiokit/core';
-import { CopyInCall, CopyOutCall, CursorReadCall, SubmittedCall } from './bridge.ts';
+import { CopyInCall, CopyOutCall, CursorReadCall, SubmittedCall } from './bridge/index.ts';
 import type { Client } from './client.ts';
 import type { Callback, QueuedQuery } from './pg-internals.ts';
 
