@@ -48,6 +48,14 @@ interface NodeTimeout extends NodeImmediate {
   hasRef(): boolean;
 }
 
+/** A `setTimeout` or `setInterval` of a task. */
+export interface ForeignTimer {
+  readonly kind: 'setTimeout' | 'setInterval';
+  readonly ms: number;
+  /** Where it was set, if that is traced. */
+  readonly site: Error | null;
+}
+
 interface ProcessHandle {
   /** False also when the process has ended. */
   hasRef(): boolean;
@@ -74,10 +82,12 @@ interface WatchedSocket {
 export class ForeignActivity {
   private readonly requests = new Map<number, WatchedRequest>();
   private readonly immediates = new Set<NodeImmediate>();
-  private readonly timers = new Set<NodeTimeout>();
+  private readonly timers = new Map<NodeTimeout, Error | null>();
   private readonly processes = new Map<number, WatchedProcess>();
   private readonly sockets = new Set<WatchedSocket>();
   private readonly onEnd: () => void;
+  /** Whether timers remember where they were set. */
+  tracesTimers = false;
 
   /** @param onEnd called when a request has ended. */
   constructor(onEnd: () => void) {
@@ -108,11 +118,22 @@ export class ForeignActivity {
    * intervals are heartbeats: neither is anybody's wait.
    */
   hasTimer(limit: number): boolean {
-    for (const timer of this.timers) {
+    for (const timer of this.timers.keys()) {
       if (timer._destroyed) this.timers.delete(timer);
       else if (timer._idleTimeout <= limit && timer._repeat === null && timer.hasRef()) return true;
     }
     return false;
+  }
+
+  /** The referenced ones that are set. */
+  pendingTimers(): ForeignTimer[] {
+    return [...this.timers]
+      .filter(([timer]) => !timer._destroyed && timer.hasRef())
+      .map(([{ _idleTimeout: ms, _repeat }, site]) => ({
+        kind: _repeat === null ? 'setTimeout' : 'setInterval',
+        ms,
+        site,
+      }));
   }
 
   /**
@@ -152,7 +173,7 @@ export class ForeignActivity {
     if (type === 'Immediate') {
       this.immediates.add(resource as NodeImmediate);
     } else if (type === 'Timeout') {
-      this.timers.add(resource as NodeTimeout);
+      this.timers.set(resource as NodeTimeout, this.tracesTimers ? new Error('set here') : null);
     } else if (type === 'PROCESSWRAP') {
       this.processes.set(id, { handle: resource as ProcessHandle, since: realNow() });
       return true;

@@ -45,6 +45,9 @@ export class Leaks {
     for (const { when, site } of clock.pendingTimers()) {
       this.found.push(`a timer is set for ${when} ms, in ${when - clock.now()} ms${place(site?.stack)}`);
     }
+    for (const { kind, ms, site } of clock.foreign.pendingTimers()) {
+      this.found.push(`a real ${kind} of ${ms} ms is set${place(site?.stack)}`);
+    }
   }
 
   async addConnections(connections: Connections): Promise<void> {

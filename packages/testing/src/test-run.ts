@@ -77,7 +77,7 @@ export class TestRun {
     // The watchdog sees to that; a busy machine is no news.
     this.loop.slowCallbackDuration = Infinity;
     if (this.clock !== null) {
-      this.clock.tracesTimers = true;
+      this.clock.traceTimers();
       this.clock.onStall = (stall) => this.fail(stalled(stall));
     }
   }

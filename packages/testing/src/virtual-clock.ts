@@ -61,8 +61,8 @@ export class VirtualClock implements Clock {
   onHang: (() => void) | null = null;
   /** @internal Called, once for each, with an operation that is in flight for too long. */
   onStall: ((stall: Stall) => void) | null = null;
-  /** @internal Whether timers remember where they were set. */
-  tracesTimers = false;
+  /** @internal What tasks do behind core's back. */
+  readonly foreign = new ForeignActivity(() => this.stir());
   /** @internal How often time has jumped. */
   jumps = 0;
   /** For `explore()`: which of several things that may happen in any order comes first. */
@@ -74,7 +74,6 @@ export class VirtualClock implements Clock {
   private readonly quiet: number;
   private readonly ioTimeout: number;
   private readonly timers = new VirtualTimers();
-  private readonly foreign = new ForeignActivity(() => this.stir());
   private loop: EventLoop | null = null;
   private operations: OperationWatch | null = null;
   private ended = false;
@@ -183,6 +182,14 @@ export class VirtualClock implements Clock {
   observe(callback: (now: number) => void): () => void {
     this.observers.add(callback);
     return () => void this.observers.delete(callback);
+  }
+
+  private tracesTimers = false;
+
+  /** @internal From now on timers remember where they were set. */
+  traceTimers(): void {
+    this.tracesTimers = true;
+    this.foreign.tracesTimers = true;
   }
 
   /** @internal The timers that are set, keep the clock going, and remember where they were set. */

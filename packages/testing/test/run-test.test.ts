@@ -203,6 +203,19 @@ describe('what a test leaves behind', () => {
     );
   });
 
+  test('fails it: a real timer, with where it was set', async () => {
+    let interval: NodeJS.Timeout | undefined;
+    const error = await failureOf(
+      runTest(() => {
+        interval = setInterval(() => {}, 1_000);
+        setTimeout(() => {}, 1_000).unref();
+        clearTimeout(setTimeout(() => {}, 1_000));
+      }),
+    );
+    clearInterval(interval);
+    expect(error.message).toMatch(/- a real setInterval of 1000 ms is set at .*run-test\.test\.ts:\d+:\d+\)?$/);
+  });
+
   test('fails it: a connection, with where it was opened', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
