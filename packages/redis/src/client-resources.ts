@@ -1,7 +1,10 @@
 /** What a client owns besides its own connection. Made when it is first needed; ends with the client. */
+import { until } from '@aiokit/core';
 import { Command as BaseCommand, type RedisOptions } from 'ioredis';
 import type { BlockingOptions } from './blocking-call.ts';
 import { Cache } from './cached.ts';
+import { checkCount, checkMs } from './check.ts';
+import { ConnectionClosedError } from './errors.ts';
 import type { AnyClient, Command } from './ioredis.ts';
 import { LeasePool } from './lease-pool.ts';
 import type { Redis } from './redis.ts';
@@ -35,19 +38,30 @@ export class ClientResources {
   constructor(client: AnyClient & { readonly options: ResourceOptions }, connector: Connector) {
     this.client = client;
     this.connector = connector;
+    const { maxBlockingConnections = 64, cancelGrace = 2_000 } = client.options;
+    try {
+      checkCount(maxBlockingConnections, 'options.maxBlockingConnections', 1);
+      checkMs(cancelGrace, 'options.cancelGrace');
+    } catch (error) {
+      client.disconnect(); // ioredis's constructor has begun to connect.
+      throw error;
+    }
   }
 
   blockingOptions(encoding: 'utf8' | null): BlockingOptions {
     const { keyPrefix, cancelGrace = 2_000, maxBlockingConnections = 64 } = this.client.options;
     this.endWithClient();
     this.parts.leases ??= new LeasePool(maxBlockingConnections);
-    if (this.isClosed || this.client.status === 'end') this.parts.leases.close('gently');
+    if (this.hasEnded()) this.parts.leases.close('gently');
     return { leases: this.parts.leases, router: this.connector.router, keyPrefix, encoding, cancelGrace };
   }
 
   subscriber(): Subscriber {
     this.endWithClient();
-    this.parts.subscriber ??= new Subscriber(() => this.connector.subscriber());
+    this.parts.subscriber ??= new Subscriber(() => {
+      this.requireOpen();
+      return this.connector.subscriber();
+    });
     return this.parts.subscriber;
   }
 
@@ -58,6 +72,7 @@ export class ClientResources {
 
   async transact<R>(body: (tx: Redis) => R, options: TransactionOptions): Promise<unknown> {
     this.endWithClient();
+    this.requireOpen();
     this.parts.transactions ??= new TransactionRunner((options) => this.connector.transaction(options));
     const { watch = [] } = options;
     if (this.client.isCluster && watch.length === 0) {
@@ -66,7 +81,7 @@ export class ClientResources {
       );
     }
     const probe = new BaseCommand('watch', [...watch], { keyPrefix: this.client.options.keyPrefix as string });
-    const { options: place } = await this.connector.router.place(probe as unknown as Command);
+    const { options: place } = await until(this.connector.router.place(probe as unknown as Command));
     return await this.parts.transactions.run(place, body, options);
   }
 
@@ -83,6 +98,14 @@ export class ClientResources {
     this.isClosed = false;
     this.parts.leases?.reopen();
     this.parts.transactions?.reopen();
+  }
+
+  private hasEnded(): boolean {
+    return this.isClosed || this.client.status === 'end';
+  }
+
+  private requireOpen(): void {
+    if (this.hasEnded()) throw new ConnectionClosedError('Connection is closed.');
   }
 
   private endWithClient(): void {

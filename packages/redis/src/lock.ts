@@ -122,7 +122,11 @@ export function semaphore(
   );
 }
 
-function checked(name: string, { ttl = 10_000, wait = Infinity, replicas = 0 }: LockOptions) {
+function checked(name: string, options: LockOptions) {
+  if (typeof options !== 'object') {
+    throw new TypeError(`options must be an object (the body comes after it), got ${String(options)}`);
+  }
+  const { ttl = 10_000, wait = Infinity, replicas = 0 } = options;
   checkName(name, 'name');
   checkMs(ttl, 'options.ttl', 10);
   checkMs(wait, 'options.wait');

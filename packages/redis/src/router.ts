@@ -1,5 +1,6 @@
 /** Router: to which node a leased connection must lead, and where a cluster sends it next. */
 import type { Cluster as BaseCluster, Redis as BaseRedis, RedisOptions } from 'ioredis';
+import { ConnectionClosedError } from './errors.ts';
 import type { Command } from './ioredis.ts';
 
 export interface Place {
@@ -73,12 +74,15 @@ export class ClusterRouter implements Router {
     return this.place(command);
   }
 
-  private ready(): Promise<void> {
-    const { cluster } = this;
-    if (cluster.status === 'wait') cluster.connect().catch(() => {});
-    return new Promise((resolve, reject) => {
-      this.inner().delayUntilReady((error) => (error ? reject(error) : resolve()));
-    });
+  /** As long as it takes: a plain command would wait in the offline queue. */
+  private async ready(): Promise<void> {
+    const hasEnded = () => this.cluster.status === 'end';
+    if (this.cluster.status === 'wait') this.cluster.connect().catch(() => {});
+    while (this.inner().slots.length === 0) {
+      if (hasEnded()) throw new ConnectionClosedError('Connection is closed.');
+      const error = await new Promise<Error | undefined>((resolve) => this.inner().delayUntilReady(resolve));
+      if (error !== undefined && hasEnded()) throw error;
+    }
   }
 
   private inner(): ClusterInside {

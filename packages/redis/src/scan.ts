@@ -18,7 +18,7 @@ export interface ScanKeysOptions extends ScanOptions {
 
 export async function* scanKeys(client: AnyClient, options: ScanKeysOptions = {}): AsyncGenerator<string, void, void> {
   const args = argumentsOf(options);
-  for (const node of nodesOf(client)) {
+  for (const node of await nodesOf(client)) {
     yield* pages((cursor) => until(node.call('scan', cursor, ...args) as Promise<Page>));
   }
 }
@@ -64,11 +64,11 @@ async function* pages(read: (cursor: string) => PromiseLike<Page>): AsyncGenerat
 }
 
 /** Keys are spread over the masters of a cluster. */
-function nodesOf(client: AnyClient): readonly BaseRedis[] {
+async function nodesOf(client: AnyClient): Promise<readonly BaseRedis[]> {
   if (!client.isCluster) return [client as BaseRedis];
-  const nodes = (client as BaseCluster).nodes('master');
-  if (nodes.length === 0) throw new Error('The cluster has no nodes to scan: it is not connected');
-  return nodes;
+  const cluster = client as BaseCluster;
+  if (cluster.nodes('master').length === 0) await cluster.ping(); // It is not connected yet.
+  return cluster.nodes('master');
 }
 
 function argumentsOf({ match, count, type }: ScanKeysOptions = {}): (string | number)[] {

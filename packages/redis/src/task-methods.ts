@@ -164,7 +164,8 @@ interface Host extends BullmqClient {
 }
 
 const METHODS: ThisType<AnyClient & Host> & Record<keyof TaskMethods, unknown> = {
-  with({ signal }: { signal: AbortSignal }) {
+  with(options: { signal: AbortSignal }) {
+    const signal = options?.signal;
     if (typeof signal?.addEventListener !== 'function') {
       throw new TypeError(`options.signal must be an AbortSignal, got ${String(signal)}`);
     }
