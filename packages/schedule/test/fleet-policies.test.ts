@@ -3,7 +3,7 @@ import { sleep } from '@aiokit/core';
 import { describe, expect, it } from 'vitest';
 import { CancelJob, type JobContext, type JobOptions, Scheduler, type SchedulerOptions } from '../src/index.ts';
 import { type Entry, type MemoryEngine, MemoryServer } from './memory-engine.ts';
-import { elapsed, virtually } from './virtually.ts';
+import { elapsed, reports, virtually } from './virtually.ts';
 
 /** Seeded, so that a failure can be seen again. */
 function random(seed: number): () => number {
@@ -219,6 +219,45 @@ describe('a run whose instance died', () => {
       await sleep(60_000);
       expect(log).toEqual(['first 1', 'second 1', 'second 6']);
       await second?.stop();
+    });
+  });
+});
+
+describe('a broken chain', () => {
+  const minutely = (log: string[]) => (scheduler: Scheduler) => {
+    scheduler.every(1, { name: 'job' }).minutes.do(({ scheduledFor, lateBy }) => {
+      log.push(`${scheduledFor.getUTCMinutes()}${lateBy < 1_000 ? '' : ` late by ${Math.round(lateBy / 1_000)}`}`);
+    });
+  };
+
+  it('is mended: an occurrence that the engine has lost is put in again', async () => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const log: string[] = [];
+      reports();
+      const all = fleet(server, 2, minutely(log));
+      await sleep(90_000);
+      server.entries.clear();
+      await sleep(60_000);
+      for (const engine of server.engines) engine.enqueue = () => Promise.reject(new Error('no space left'));
+      await sleep(95_000); // The fourth is not taken, until 4:05.
+      for (const engine of server.engines) Reflect.deleteProperty(engine, 'enqueue');
+      await sleep(70_000);
+      expect(log).toEqual(['1', '2', '3', expect.stringMatching(/^4 late by \d+$/), '5']);
+      await Promise.all(all.map((scheduler) => scheduler.stop()));
+    });
+  });
+
+  it('is mended also when the engine was emptied', async () => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const log: string[] = [];
+      const all = fleet(server, 2, minutely(log));
+      await sleep(90_000);
+      server.empty();
+      await sleep(155_000);
+      expect(log).toEqual(['1', '2', '3', '4']);
+      await Promise.all(all.map((scheduler) => scheduler.stop()));
     });
   });
 });

@@ -47,6 +47,11 @@ export class MemoryServer implements Backend, Board {
     return engine;
   }
 
+  empty(): void {
+    this.entries.clear();
+    this.rows.clear();
+  }
+
   /** As if the process had been killed. What it held goes on being held, until `expire()`. */
   kill(engine: MemoryEngine): Entry[] {
     engine.isAlive = false;
@@ -155,7 +160,7 @@ export class MemoryServer implements Backend, Board {
   }
 
   private handOut(entry: Entry): void {
-    if (entry.state !== 'waiting') return;
+    if (entry.state !== 'waiting' || this.entries.get(entry.id) !== entry) return;
     const open = this.engines.filter((engine) => engine.isOpen && engine.isAlive);
     const engine = open[this.turn++ % open.length];
     if (engine === undefined) return; // Until one opens.

@@ -84,11 +84,11 @@ export class Planner {
   private async plan(job: Job, state: Planned): Promise<void> {
     const own = ruleOf(job);
     try {
-      if (!state.declared) {
-        await this.requests.declare(job.name, own);
-        state.declared = true;
-      }
+      if (!state.declared) await this.requests.declare(job.name, own);
+      state.declared = true;
       const { rule } = await this.requests.uphold(job.name, own, RULE_KEPT);
+      // Somebody has emptied the engine: the repair pass declares it anew.
+      state.declared = rule !== null;
       if (rule === RETIRED + own) return job.owner.cancelJob(job);
       if (rule !== own) return; // Another version of the code holds now; the repair pass looks again.
       const occurrences = this.missingFrom(job, state.last);
