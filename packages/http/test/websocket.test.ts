@@ -198,3 +198,27 @@ test('a plain request for a WebSocket is told to upgrade', async () => {
   await using server = await serveSocket(echo);
   expect((await fetch(server.url)).status).toBe(426);
 });
+
+test('what a WebSocket handler has started ends with it', async () => {
+  const ended = new Future<string>();
+  await using server = await serve(
+    () =>
+      acceptWebSocket(async (socket) => {
+        createTask(async () => {
+          try {
+            await sleep(60_000);
+          } finally {
+            ended.setResult('ended');
+          }
+        });
+        for await (const _ of socket);
+      }),
+    { port: 0 },
+  );
+  await using session = new ClientSession({ baseUrl: server.url });
+  const socket = await session.wsConnect('/');
+  await socket.send('hello');
+  await socket.close();
+  expect(await ended).toBe('ended');
+  await eventually(() => expect(server.statistics()).toMatchObject({ webSockets: 0 }));
+});

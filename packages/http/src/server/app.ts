@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { rethrowCancelled } from '@aiokit/core';
-import { requests } from './request-context.ts';
+import { requestNow } from './request-context.ts';
 
 /** Node's own objects of a request, as hono's adapter for Node names them. */
 export interface NodeBindings {
@@ -42,7 +42,7 @@ function passCancelsOn(app: object): void {
   passing.add(app);
   const original = hono.errorHandler;
   hono.onError((error, context) => {
-    if (requests.getStore()?.ending != null) throw error;
+    if (requestNow()?.ending != null) throw error;
     rethrowCancelled(error);
     return original(error, context);
   });

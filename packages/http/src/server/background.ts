@@ -1,5 +1,5 @@
 import { createTask, detached, type Task } from '@aiokit/core';
-import { requests } from './request-context.ts';
+import { requestNow } from './request-context.ts';
 
 /**
  * Runs `fn` as a task that outlives the request: neither the end of the response nor the client's leaving cancels it. The
@@ -19,7 +19,7 @@ import { requests } from './request-context.ts';
  * @see https://fastapi.tiangolo.com/tutorial/background-tasks/
  */
 export function background(fn: () => unknown, options: { name?: string | undefined } = {}): Task<unknown> {
-  const request = requests.getStore();
+  const request = requestNow();
   const name = options.name ?? (fn.name === '' ? undefined : fn.name);
   if (request === undefined) return detached(() => createTask(fn, { name })) as Task<unknown>;
   return request.background(fn, name);

@@ -5,11 +5,14 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Bridge, createTask, detached, getRunningLoop, isCancelled, type Task } from '@aiokit/core';
-import { type Ending, type RequestContext, requests } from './request-context.ts';
+import { Children } from './children.ts';
+import { bindTask, type Ending, inheritRequest, type RequestContext } from './request-context.ts';
 
 export interface HookOptions {
   /** Whether a client who leaves cancels the request's task. Default: for GET and HEAD. */
   cancelOnDisconnect?: boolean | ((request: IncomingMessage) => boolean) | undefined;
+  /** How long a request may take until its response begins, in ms; then it is cancelled and the client gets 504. Default: no limit. */
+  requestTimeout?: number | null | undefined;
 }
 
 /**
@@ -21,14 +24,14 @@ export function expressTasks(options: HookOptions = {}) {
   };
 }
 
-/** Express: a client who has left needs no error page. */
+/** Express: a client who has left, or has its 504, needs no error page. */
 export function ignoreCancelled(
   error: unknown,
   _request: unknown,
   response: ServerResponse,
   next: (error: unknown) => void,
 ): void {
-  if (!isCancelled(error) || !response.destroyed) next(error);
+  if (!isCancelled(error) || !(response.destroyed || response.writableEnded)) next(error);
 }
 
 /** Koa: `app.use(koaTasks())`. */
@@ -71,8 +74,14 @@ class NodeRequestTask implements RequestContext {
   cancelOnDisconnect: boolean;
   ending: Ending | null = null;
   task: Task<unknown> | null = null;
+  private readonly children = new Children();
+  private readonly timer: NodeJS.Timeout | undefined;
 
-  constructor(incoming: IncomingMessage, outgoing: ServerResponse, { cancelOnDisconnect }: HookOptions) {
+  constructor(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    { cancelOnDisconnect, requestTimeout = null }: HookOptions,
+  ) {
     const { method = 'GET', url = '/' } = incoming;
     this.bindings = { incoming, outgoing };
     this.name = `${method} ${url.split('?', 1)[0]}`;
@@ -80,11 +89,16 @@ class NodeRequestTask implements RequestContext {
       typeof cancelOnDisconnect === 'function'
         ? cancelOnDisconnect(incoming)
         : (cancelOnDisconnect ?? (method === 'GET' || method === 'HEAD'));
-    outgoing.on('close', this.onClose);
+    if (requestTimeout !== null) this.timer = setTimeout(() => this.expire(), requestTimeout);
+    outgoing.on('close', () => this.closed());
   }
 
   background(fn: () => unknown, name: string | undefined): Task<unknown> {
     return detached(() => createTask(fn, { name })) as Task<unknown>;
+  }
+
+  own(child: Task<unknown>): void {
+    this.children.add(child);
   }
 
   /** The framework goes on within `next` and does not say when it has ended: the response does. */
@@ -103,17 +117,32 @@ class NodeRequestTask implements RequestContext {
   }
 
   private start(body: () => unknown): Task<unknown> {
-    requests.run(this, () => {
-      this.task = getRunningLoop().createTask(body, { name: this.name, eager: true }) as Task<unknown>;
-    });
-    return this.task as unknown as Task<unknown>;
+    const run = () => {
+      this.task = bindTask(this);
+      return body();
+    };
+    return getRunningLoop().createTask(run, { name: this.name, eager: true, onTask: inheritRequest }) as Task<unknown>;
   }
 
-  private readonly onClose = (): void => {
-    if (this.bindings.outgoing.writableEnded || !this.cancelOnDisconnect || this.task?.done()) return;
-    this.ending = 'client left';
-    this.task?.cancel(`${this.name}: client left`);
-  };
+  private closed(): void {
+    clearTimeout(this.timer);
+    if (!this.bindings.outgoing.writableEnded && this.cancelOnDisconnect) this.cancel('client left');
+    if (!this.children.areDone) detached(() => this.children.end(this.name, () => {}));
+  }
+
+  /** The answer is given here: the framework, and what it makes of the cancel, comes too late for it. */
+  private expire(): void {
+    const { outgoing } = this.bindings;
+    if (outgoing.headersSent) return;
+    outgoing.writeHead(504, { 'content-type': 'text/plain; charset=UTF-8' }).end('Gateway Timeout');
+    this.cancel('timeout');
+  }
+
+  private cancel(ending: Ending): void {
+    if (this.task === null || this.task.done()) return;
+    this.ending ??= ending;
+    this.task.cancel(`${this.name}: ${ending}`);
+  }
 }
 
 /** Ends with the response. A cancel is the handler's, not the task's own: the task ends as done, its cleanup left alone. */

@@ -8,11 +8,12 @@
  * case tried, for HTTP/1.1 and HTTP/2. A request's own `close` comes after each upload, a response's `writableFinished` is
  * true for a reset HTTP/2 stream.
  */
-import { type EventLoop, isCancelled, type Operation, type Task, timeout, trackIO, wait } from '@aiokit/core';
+import { detached, type EventLoop, isCancelled, type Operation, type Task, timeout, trackIO } from '@aiokit/core';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { FetchHandler, NodeBindings } from './app.ts';
+import { Children } from './children.ts';
 import { limitBody } from './limit-body.ts';
-import { type Ending, type RequestContext, requests } from './request-context.ts';
+import { bindTask, type Ending, inheritRequest, type RequestContext } from './request-context.ts';
 import { sendStream, streamIn } from './response-stream.ts';
 
 /** What a request needs of its server. */
@@ -51,15 +52,16 @@ export class RequestTask implements RequestContext {
   task: Task<unknown> | null = null;
   readonly upgrade = null;
   ending: Ending | null = null;
+  /** @internal */ _next: RequestTask | null = null;
+  /** @internal */ _previous: RequestTask | null = null;
   private readonly host: RequestHost;
   private readonly request: Request;
-  /** What the handler has started. */
-  private children: Set<Task<unknown>> | null = null;
-  /** Gives the response to whoever writes it; null while the handler has not been seen to wait. */
-  private resolve: ((response: Response) => void) | null = null;
-  private response: Response | null = null;
+  private children: Children | null = null;
+  private answer: Response | Promise<Response> | null = null;
   private operation: Operation | null = null;
-  private watchesClient = false;
+  /** Whether the server knows of it: one that is answered without a wait is over before anybody could ask. */
+  private isListed = false;
+  private isStreaming = false;
   private isClosed = false;
   private hasEnded = false;
 
@@ -79,18 +81,8 @@ export class RequestTask implements RequestContext {
     host.counts.total++;
     limitBody(this.bindings.incoming, host.bodyLimit, () => this.cancel('body too large'));
     if (this.ending !== null) return plain(this.ending);
-    host.begin(this);
-    requests.run(this, () => {
-      this.task = host.loop.createTask(this.handle, {
-        name: this.name,
-        eager: true,
-        onTask: this.own,
-      }) as Task<unknown>;
-    });
-    if (this.response !== null) return this.response;
-    return new Promise((resolve) => {
-      this.resolve = resolve;
-    });
+    host.loop.createTask(() => this.handle(), { name: this.name, eager: true, onTask: inheritRequest });
+    return this.answer as Response | Promise<Response>;
   }
 
   background(fn: () => unknown, name: string | undefined): Task<unknown> {
@@ -104,13 +96,13 @@ export class RequestTask implements RequestContext {
     this.task?.cancel(`${this.name}: ${ending}`);
   }
 
-  private readonly own = (child: Task<unknown>): void => {
-    this.children ??= new Set();
+  own(child: Task<unknown>): void {
+    this.children ??= new Children();
     this.children.add(child);
-    child.addDoneCallback((done) => void this.children?.delete(done));
-  };
+  }
 
-  private readonly handle = (): unknown => {
+  private handle(): Promise<unknown> | undefined {
+    this.task = bindTask(this);
     const { loop } = this.host;
     // A virtual clock may go on while a client of this loop waits for what this handler waits for.
     if (!loop.clock.real) this.operation = trackIO('http', { label: this.name, served: true });
@@ -118,10 +110,16 @@ export class RequestTask implements RequestContext {
     try {
       answer = this.callHandler();
     } catch (error) {
-      return this.reply(this.explain(error));
+      answer = this.explain(error);
     }
-    return answer instanceof Promise ? this.finish(answer) : this.reply(answer);
-  };
+    if (answer instanceof Promise) {
+      this.list();
+      this.answer = this.finish(answer);
+    } else {
+      this.answer = this.reply(answer);
+    }
+    return this.answer instanceof Promise ? this.answer : undefined;
+  }
 
   private callHandler(): Response | Promise<Response> {
     const { host, request, bindings } = this;
@@ -143,30 +141,34 @@ export class RequestTask implements RequestContext {
     });
   }
 
-  private async finish(pending: Promise<Response>): Promise<void> {
-    this.bindings.outgoing.on('close', this.onClose);
-    // A client in this process waits for us: virtual time may go on all the same.
-    const operation = this.host.loop.clock.real ? null : trackIO('http', { label: this.name, served: true });
+  private async finish(pending: Promise<Response>): Promise<Response> {
+    let response: Response;
     try {
-      await this.reply(await pending.catch((error: unknown) => this.explain(error)));
-    } finally {
-      operation?.end();
+      response = await pending;
+    } catch (error) {
+      response = this.explain(error);
     }
+    return this.reply(response);
   }
 
-  /** Gives the answer, and ends the request. */
-  private reply(response: Response): Promise<void> | undefined {
-    const { ending } = this;
-    const answer = ending === null ? response : plain(ending);
+  /** What the adapter is to send. Ends the request. */
+  private reply(response: Response): Response | Promise<Response> {
+    const answer = this.ending === null ? this.checked(response) : plain(this.ending);
     const stream = streamIn(answer);
     if (stream !== null) return this.stream(answer, stream);
-    this.hand(answer);
-    return this.leave();
+    this.leave();
+    return answer;
   }
 
-  private async stream(response: Response, stream: ReadableStream<Uint8Array>): Promise<void> {
+  private checked(response: Response): Response {
+    if (typeof (response as Response | undefined)?.status === 'number') return response;
+    return this.explain(new TypeError(`The handler must answer with a Response, got ${typeof response}`));
+  }
+
+  private async stream(response: Response, stream: ReadableStream<Uint8Array>): Promise<Response> {
     const { outgoing } = this.bindings;
-    this.watchClient();
+    this.isStreaming = true;
+    this.list();
     try {
       await sendStream(response, stream, this.bindings);
     } catch (error) {
@@ -174,38 +176,22 @@ export class RequestTask implements RequestContext {
       outgoing.destroy();
       if (this.ending === null || !isCancelled(error)) this.fail(error);
     }
-    this.hand(RESPONSE_ALREADY_SENT);
     // It ends as done, not as cancelled: what a framework's streaming helper still cleans up is left alone then.
-    await this.leave();
+    this.leave();
+    return RESPONSE_ALREADY_SENT;
   }
 
   /** Whatever the handler has started ends with the request; what it handed to `background` has another owner. */
-  private leave(): Promise<void> | undefined {
-    if (this.children === null || this.children.size === 0) {
-      this.end();
-      return undefined;
-    }
-    return this.endChildren();
+  private leave(): void {
+    if (this.children === null || this.children.areDone) this.end();
+    // Nobody's cancel is to reach this: the request is over when it is.
+    else detached(() => this.endWith(this.children as Children));
   }
 
-  private async endChildren(): Promise<void> {
-    for (let left = this.living(); left.length > 0; left = this.living()) {
-      for (const child of left) child.cancel(`${this.name} has ended; background(fn) starts what shall outlive it`);
-      await wait(left);
-    }
+  private async endWith(children: Children): Promise<void> {
+    this.list();
+    await children.end(this.name, (task) => this.host.adopt(task));
     this.end();
-  }
-
-  /** What `shield` protects is the server's from now on, as if it were in the background. */
-  private living(): Task<unknown>[] {
-    const living = [...(this.children ?? [])].filter((child) => !child.done());
-    for (const child of living) if (child.shielded()) this.host.adopt(child);
-    return living.filter((child) => !child.shielded());
-  }
-
-  private hand(response: Response): void {
-    this.response = response;
-    this.resolve?.(response);
   }
 
   private end(): void {
@@ -214,21 +200,29 @@ export class RequestTask implements RequestContext {
     if (this.ending === 'timeout') counts.timedOut++;
     this.hasEnded = true;
     this.operation?.end();
-    // What was handed over is not written yet: the request is over when its response is.
-    if (!this.watchesClient || this.isClosed) this.host.end(this);
+    // What was streamed may not have left: the request is over when its response is.
+    if (!this.isStreaming || this.isClosed) this.unlist();
   }
 
-  private watchClient(): void {
-    if (this.watchesClient) return;
-    this.watchesClient = true;
-    this.bindings.outgoing.on('close', this.onClose);
+  /** From now on the server counts it, and its client is watched. */
+  private list(): void {
+    if (this.isListed) return;
+    this.isListed = true;
+    this.host.begin(this);
+    this.bindings.outgoing.on('close', () => this.closed());
   }
 
-  private readonly onClose = (): void => {
+  private unlist(): void {
+    if (!this.isListed) return;
+    this.isListed = false;
+    this.host.end(this);
+  }
+
+  private closed(): void {
     this.isClosed = true;
-    if (this.hasEnded) this.host.end(this);
+    if (this.hasEnded) this.unlist();
     else if (this.cancelOnDisconnect && !this.bindings.outgoing.writableEnded) this.cancel('client left');
-  };
+  }
 
   /** What an exception of the handler looks like from outside: nothing of it is shown. */
   private explain(error: unknown): Response {

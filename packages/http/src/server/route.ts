@@ -1,5 +1,5 @@
 import { timeout } from '@aiokit/core';
-import { requests } from './request-context.ts';
+import { requestNow } from './request-context.ts';
 
 export interface RouteOptions {
   /** Whether a client who leaves cancels requests of this route. */
@@ -18,7 +18,7 @@ export interface RouteOptions {
  */
 export function route({ cancelOnDisconnect, requestTimeout = null }: RouteOptions) {
   return async (_context: unknown, next: () => Promise<void>): Promise<void> => {
-    const request = requests.getStore();
+    const request = requestNow();
     if (request !== undefined && cancelOnDisconnect !== undefined) request.cancelOnDisconnect = cancelOnDisconnect;
     if (requestTimeout === null) return next();
     await timeout(requestTimeout, async (t) => {

@@ -7,6 +7,7 @@ import { getRequestListener } from '@hono/node-server';
 import type { FetchHandler, NodeBindings } from './app.ts';
 import { createNodeServer, listen } from './listen.ts';
 import type { ServeOptions } from './options.ts';
+import { RequestList } from './request-list.ts';
 import { type RequestCounts, type RequestHost, RequestTask } from './request-task.ts';
 import { learnLightweightResponse } from './response-stream.ts';
 import type { RunningServer } from './serve.ts';
@@ -38,7 +39,7 @@ export class Server implements RunningServer {
   private readonly options: ServeOptions;
   private readonly host: RequestHost;
   private readonly upgradeHost: UpgradeHost;
-  private readonly requests = new Set<RequestTask>();
+  private readonly requests = new RequestList();
   private readonly upgrades = new Set<UpgradeTask>();
   private readonly backgroundTasks = new Set<Task<unknown>>();
   /** How many bytes each had sent at the last look. */
@@ -225,7 +226,7 @@ export class Server implements RunningServer {
       },
       bodyLimit: this.options.limits?.bodySize === null ? Infinity : (this.options.limits?.bodySize ?? BODY_SIZE),
       timeLimit: (request) => this.timeLimit(request, requestTimeout),
-      begin: (request) => void this.requests.add(request),
+      begin: (request) => this.requests.add(request),
       end: (request) => {
         this.requests.delete(request);
         this.noteIdle();
@@ -236,11 +237,12 @@ export class Server implements RunningServer {
     };
   }
 
-  private makeUpgradeHost({ loop, handler, background, report }: RequestHost): UpgradeHost {
+  private makeUpgradeHost({ loop, handler, background, adopt, report }: RequestHost): UpgradeHost {
     return {
       loop,
       handler,
       background,
+      adopt,
       report,
       begin: (upgrade) => void this.upgrades.add(upgrade),
       end: (upgrade) => {

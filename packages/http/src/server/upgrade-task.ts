@@ -1,12 +1,13 @@
 /** A request for a WebSocket as a Task: it lives as long as the connection. */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type EventLoop, isCancelled, type Task } from '@aiokit/core';
+import { detached, type EventLoop, isCancelled, type Task } from '@aiokit/core';
 import { WebSocketServer } from 'ws';
 import { WebSocketConnection } from '../websocket.ts';
 import type { AcceptOptions, WebSocketHandler } from './accept-websocket.ts';
 import type { FetchHandler } from './app.ts';
-import { type Ending, type RequestContext, requests } from './request-context.ts';
+import { Children } from './children.ts';
+import { bindTask, type Ending, inheritRequest, type RequestContext } from './request-context.ts';
 
 export interface UpgradeHost {
   readonly loop: EventLoop;
@@ -14,6 +15,7 @@ export interface UpgradeHost {
   begin(task: UpgradeTask): void;
   end(task: UpgradeTask): void;
   background(fn: () => unknown, name: string | undefined): Task<unknown>;
+  adopt(task: Task<unknown>): void;
   report(error: unknown, name: string): void;
 }
 
@@ -31,6 +33,7 @@ export class UpgradeTask implements RequestContext {
   cancelOnDisconnect = true;
   task: Task<unknown> | null = null;
   private readonly host: UpgradeHost;
+  private readonly children = new Children();
   private readonly incoming: IncomingMessage;
   private readonly socket: Duplex;
   private readonly head: Buffer;
@@ -54,13 +57,19 @@ export class UpgradeTask implements RequestContext {
 
   start(): void {
     this.host.begin(this);
-    requests.run(this, () => {
-      this.task = this.host.loop.createTask(() => this.run(), { name: this.name, eager: true }) as Task<unknown>;
-    });
+    const run = () => {
+      this.task = bindTask(this);
+      return this.run();
+    };
+    this.host.loop.createTask(run, { name: this.name, eager: true, onTask: inheritRequest });
   }
 
   background(fn: () => unknown, name: string | undefined): Task<unknown> {
     return this.host.background(fn, name);
+  }
+
+  own(child: Task<unknown>): void {
+    this.children.add(child);
   }
 
   /** The server closes: the peer is told. A handler that does not end by that is cancelled in the end. */
@@ -87,8 +96,14 @@ export class UpgradeTask implements RequestContext {
       if (this.ending === null || !isCancelled(error)) this.host.report(error, this.name);
       if (this.connection === null) refuse(this.socket, 500);
     } finally {
-      this.host.end(this);
+      // Nobody's cancel is to reach this: the request is over when it is.
+      detached(() => this.endChildren());
     }
+  }
+
+  private async endChildren(): Promise<void> {
+    if (!this.children.areDone) await this.children.end(this.name, (task) => this.host.adopt(task));
+    this.host.end(this);
   }
 
   private async talk(handler: WebSocketHandler, options: AcceptOptions): Promise<void> {
