@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { rethrowCancelled } from '@aiokit/core';
-import { requestNow } from './request-context.ts';
+import { isAbortedUpload, requestNow } from './request-context.ts';
 
 /** Node's own objects of a request, as hono's adapter for Node names them. */
 export interface NodeBindings {
@@ -35,14 +35,15 @@ interface HonoLike {
 
 const passing = new WeakSet<object>();
 
-/** hono makes a 500 of every exception and prints it; a cancel is no exception to be told of, but the end of the request. */
+/** hono makes a 500 of every exception and prints it; a cancel, or a client who has gone, is no exception to be told of. */
 function passCancelsOn(app: object): void {
   const hono = app as Partial<HonoLike>;
   if (typeof hono.errorHandler !== 'function' || typeof hono.onError !== 'function' || passing.has(app)) return;
   passing.add(app);
   const original = hono.errorHandler;
   hono.onError((error, context) => {
-    if (requestNow()?.ending != null) throw error;
+    const request = requestNow();
+    if (request !== undefined && (request.ending !== null || isAbortedUpload(error, request.bindings))) throw error;
     rethrowCancelled(error);
     return original(error, context);
   });

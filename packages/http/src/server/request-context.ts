@@ -51,3 +51,10 @@ export function currentRequest(caller: string): RequestContext {
   if (request !== undefined) return request;
   throw new InvalidStateError(`${caller}() outside of a request: it is for handlers that serve() runs`);
 }
+
+/** Whether it is what reading the body throws when the client has gone in the middle of it. */
+export function isAbortedUpload(error: unknown, { incoming }: NodeBindings): boolean {
+  return (
+    incoming.errored != null && (error === incoming.errored || (error as Error | null)?.cause === incoming.errored)
+  );
+}

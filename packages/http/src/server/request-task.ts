@@ -13,7 +13,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { FetchHandler, NodeBindings } from './app.ts';
 import { Children } from './children.ts';
 import { limitBody } from './limit-body.ts';
-import { bindTask, type Ending, inheritRequest, type RequestContext } from './request-context.ts';
+import { bindTask, type Ending, inheritRequest, isAbortedUpload, type RequestContext } from './request-context.ts';
 import { sendStream, streamIn } from './response-stream.ts';
 
 /** What a request needs of its server. */
@@ -226,6 +226,7 @@ export class RequestTask implements RequestContext {
 
   /** What an exception of the handler looks like from outside: nothing of it is shown. */
   private explain(error: unknown): Response {
+    if (this.ending === null && isAbortedUpload(error, this.bindings)) this.ending = 'client left';
     // Whoever owns the loop may cancel all of its tasks: that is no failure of the handler.
     if (this.ending === null && isCancelled(error) && this.task !== null && this.task.cancelling() > 0)
       this.ending = 'shutdown';

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { currentTask, detached, Event, type EventLoop, getRunningLoop, sleep, type Task, timeout } from '@aiokit/core';
 import { getRequestListener } from '@hono/node-server';
 import type { FetchHandler, NodeBindings } from './app.ts';
+import { namesTwoHosts } from './host-header.ts';
 import { createNodeServer, listen } from './listen.ts';
 import type { ServeOptions } from './options.ts';
 import { RequestList } from './request-list.ts';
@@ -136,6 +137,10 @@ export class Server implements RunningServer {
     outgoing: ServerResponse,
   ): void {
     if (this.isDraining) announceClose({ incoming, outgoing });
+    if (namesTwoHosts(incoming)) {
+      outgoing.writeHead(400, { connection: 'close' }).end();
+      return;
+    }
     listener(incoming, outgoing);
   }
 

@@ -7,6 +7,7 @@ import { WebSocketConnection } from '../websocket.ts';
 import type { AcceptOptions, WebSocketHandler } from './accept-websocket.ts';
 import type { FetchHandler } from './app.ts';
 import { Children } from './children.ts';
+import { namesTwoHosts } from './host-header.ts';
 import { bindTask, type Ending, inheritRequest, type RequestContext } from './request-context.ts';
 
 export interface UpgradeHost {
@@ -89,6 +90,7 @@ export class UpgradeTask implements RequestContext {
 
   private async run(): Promise<void> {
     try {
+      if (namesTwoHosts(this.incoming)) return refuse(this.socket, 400);
       const response = await this.host.handler(toRequest(this.incoming), this.bindings);
       if (this.accepted === null) refuse(this.socket, response.status === 200 ? 400 : response.status);
       else await this.talk(this.accepted.handler, this.accepted.options);
