@@ -1,5 +1,6 @@
 import type { EventLoop, Operation } from '@aiokit/core';
 import { outsideRun } from './current-run.ts';
+import { unnoticed } from './foreign-activity.ts';
 import { delay, realClearTimeout, realNow, realSetTimeout } from './real-time.ts';
 
 /** An operation that is in flight for too long. */
@@ -124,9 +125,10 @@ export class OperationWatch {
   /** Resolves when everything that the peer sent before has arrived. */
   private async ask({ kind, label, fence }: Operation): Promise<void> {
     const { quiet, ioTimeout, onStall } = this.options;
-    if (fence === undefined) return delay(quiet);
+    if (fence === undefined) return unnoticed(() => delay(quiet));
     const what = `${label ?? ''} (asked whether anything is on its way)`;
-    const late = realSetTimeout(() => onStall({ kind, label: what, age: ioTimeout }), ioTimeout);
+    const tell = () => onStall({ kind, label: what, age: ioTimeout });
+    const late = unnoticed(() => realSetTimeout(tell, ioTimeout));
     try {
       await fence();
     } finally {

@@ -23,7 +23,7 @@ import {
 } from '@aiokit/core';
 import { isBackground } from './background.ts';
 import { checkDuration, checkFunction, checkOptions, shown } from './check.ts';
-import { ForeignActivity, watchForeignActivity } from './foreign-activity.ts';
+import { ForeignActivity, unnoticed, watchForeignActivity } from './foreign-activity.ts';
 import { describeStall, OperationWatch, type Stall } from './operation-watch.ts';
 import { ioEvents, realClearTimeout, realNow, realSetImmediate, realSetTimeout, realWallTime } from './real-time.ts';
 import { type VirtualTimer, VirtualTimers } from './virtual-timers.ts';
@@ -251,12 +251,12 @@ export class VirtualClock implements Clock {
   private nextTurn(): void {
     if (this.turning || this.loop === null) return;
     this.turning = true;
-    realSetImmediate(this.turn);
+    unnoticed(() => realSetImmediate(this.turn));
   }
 
   private lookIn(ms: number): void {
     realClearTimeout(this.poll);
-    this.poll = realSetTimeout(this.turn, ms);
+    this.poll = unnoticed(() => realSetTimeout(this.turn, ms));
   }
 
   private readonly turn = (): void => {

@@ -156,3 +156,55 @@ test('a statement that waits for the row lock of a task that sleeps does not sto
     }
   }, LIMITS);
 });
+
+describe('a server that does not answer fails the test by the name of', () => {
+  test('the statement', async () => {
+    const run = runTest(
+      async () => {
+        const pool = new Pool({ connectionString: postgresServer.url, max: 1 });
+        try {
+          await pool.query('select 1');
+          await postgresServer.pause();
+          await timeout(HOUR, () => pool.query('select 2'));
+        } finally {
+          await postgresServer.resume();
+          await pool.end();
+        }
+      },
+      { ioTimeout: 300 },
+    );
+    await expect(run).rejects.toThrow(/^pg select 2.*, in flight for \d+ ms of real time/);
+  });
+
+  test('the command, and what waits for the server', async () => {
+    const client = new Redis(redisServer.url);
+    const stalled = (body: () => Promise<unknown>) =>
+      runTest(
+        async () => {
+          await client.ping();
+          try {
+            await body();
+          } finally {
+            await redisServer.resume();
+          }
+        },
+        { ioTimeout: 300 },
+      );
+    try {
+      const command = stalled(async () => {
+        await redisServer.pause();
+        await timeout(HOUR, () => client.get('key'));
+      });
+      await expect(command).rejects.toThrow(/^redis get.*, in flight for \d+ ms of real time/i);
+      const wait = stalled(async () => {
+        const popped = createTask(() => client.blpop('key', 0));
+        await waitAllTasksBlocked();
+        await redisServer.pause();
+        await timeout(HOUR, () => popped);
+      });
+      await expect(wait).rejects.toThrow(/redis BLPOP key 0.* in flight for \d+ ms of real time/i);
+    } finally {
+      client.disconnect();
+    }
+  });
+});

@@ -210,6 +210,17 @@ describe('time does not move while', () => {
 });
 
 describe('time moves although', () => {
+  test('the clock set timers of its own while a task waited for real ones, and for files', () =>
+    runTest(async ({ clock }) => {
+      for (let i = 0; i < 100; i++) {
+        await really(1);
+        await sleep(1);
+        await readFile('/proc/self/status');
+        await sleep(1);
+      }
+      expect(clock.now()).toBe(200);
+    }));
+
   test('a real timer that a task set is longer than the limit for operations', () =>
     runTest(
       async () => {
