@@ -1,18 +1,17 @@
 /**
  * CPU time per operation of @aiokit/pg against bare pg, in one process, in interleaved rounds: throughput spreads by half on a
- * shared machine, the ratio of CPU times within a round does not. Beside them postgres.js, if it is installed.
+ * shared machine, the ratio of CPU times within a round does not. Beside them postgres.js, which pipelines. (Python's asyncpg
+ * would be another process with another clock, and is left out.)
  *
  *   node --conditions=@aiokit/source --expose-gc pg.bench.ts [rounds]
- *   AIOKIT_BENCH_CANCELS=100000 … pg.bench.ts   also cancels so many queries, beside neighbours that check every answer
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { createTask, isCancelled } from '@aiokit/core';
+import { createTask } from '@aiokit/core';
 import { Pool } from '@aiokit/pg';
 import { postgres } from '@aiokit/testing/services';
 import pg from 'pg';
+import postgresJs from 'postgres';
 
 const ROUNDS = Number(process.argv[2] ?? 40);
-const CANCELS = Number(process.env.AIOKIT_BENCH_CANCELS ?? 0);
 const CONCURRENCY = 50;
 const CONNECTIONS = 10;
 
@@ -60,53 +59,10 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] as number;
 }
 
-async function postgresJs(url: string): Promise<{ ask: Ask; end(): Promise<void> } | null> {
-  const module = await import('postgres' as string).catch(() => null);
-  if (module === null) return null;
-  const sql = module.default(url, { max: CONNECTIONS });
-  return { ask: (text, values = []) => sql.unsafe(text, values), end: () => sql.end() };
-}
-
-/** Cancels queries at random instants. Returns the latencies from cancel() to the caller's CancelledError, in ms. */
-async function cancelStorm(
-  pool: Pool,
-  cancels: number,
-  text: string,
-): Promise<{ latencies: number[]; stray: number; wrong: number }> {
-  const latencies: number[] = [];
-  let [stray, wrong, over] = [0, 0, false];
-  const neighbours = Array.from({ length: 3 }, (_, who) =>
-    createTask(async () => {
-      for (let n = who * 1e7; !over; n++) {
-        const answer = await pool.query('select $1::int as n', [n]).catch(() => null);
-        if (answer === null) stray++;
-        else if (answer.rows[0].n !== n) wrong++;
-      }
-    }),
-  );
-  const workers = pool.options.max + 1;
-  const worker = async () => {
-    for (let n = 0; n < cancels / workers; n++) {
-      const task = createTask(() => pool.query(text));
-      await delay(Math.random() * 6);
-      const begun = performance.now();
-      task.cancel();
-      await task.then(
-        () => {},
-        (error) => void (isCancelled(error) ? latencies.push(performance.now() - begun) : stray++),
-      );
-    }
-  };
-  await Promise.all(Array.from({ length: workers }, () => createTask(worker)));
-  over = true;
-  await Promise.all(neighbours);
-  return { latencies: latencies.sort((a, b) => a - b), stray, wrong };
-}
-
 await using server = await postgres({ server: 'private' });
 const bare = new pg.Pool({ connectionString: server.url, max: CONNECTIONS });
 const ours = new Pool({ connectionString: server.url, max: CONNECTIONS });
-const other = await postgresJs(server.url);
+const other = postgresJs(server.url, { max: CONNECTIONS });
 await bare.query('create table bench (n int, t text)');
 console.log(
   `Node ${process.version}, PostgreSQL ${server.version}, pool ${CONNECTIONS}, ${CONCURRENCY} at once, ${ROUNDS} rounds`,
@@ -120,7 +76,7 @@ for (const workload of WORKLOADS) {
       label: 'aiokit, in a task',
       run: async () => createTask(() => work((text, values) => ours.query(text, values), workload)),
     },
-    ...(other === null ? [] : [{ label: 'postgres.js', run: () => work(other.ask, workload) }]),
+    { label: 'postgres.js', run: () => work((text, values) => other.unsafe(text, values as never[]), workload) },
   ];
   const times = variants.map((): number[] => []);
   for (const { run } of variants) await run();
@@ -137,18 +93,4 @@ for (const workload of WORKLOADS) {
     console.log(`  ${label.padEnd(24)} ${median(own).toFixed(2).padStart(8)}  ${ratio.toFixed(3)}`);
   }
 }
-if (CANCELS > 0) {
-  for (const max of [1, 2, 10]) {
-    await using pool = Object.assign(new Pool({ connectionString: server.url, max }), {
-      [Symbol.asyncDispose](this: Pool) {
-        return this.end();
-      },
-    });
-    const { latencies, stray, wrong } = await cancelStorm(pool, CANCELS / 3, 'select pg_sleep(0.004)');
-    const at = (share: number) => latencies[Math.floor((latencies.length - 1) * share)]?.toFixed(1);
-    console.log(`\n${Math.round(CANCELS / 3)} cancels, pool of ${max}: ${stray} strays, ${wrong} wrong rows`);
-    console.log(`  cancel → CancelledError: p50 ${at(0.5)} ms, p99 ${at(0.99)}, max ${at(1)}`);
-    console.log(`  ${JSON.stringify(pool.statistics())}`);
-  }
-}
-await Promise.all([bare.end(), ours.end(), other?.end()]);
+await Promise.all([bare.end(), ours.end(), other.end()]);
