@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { Agent, get } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from './support/eventually.ts';
@@ -86,6 +87,64 @@ test('serve() with workers: one that is killed is replaced; health goes red befo
   child.kill('SIGTERM');
   await eventually(async () => expect(await state()).toMatchObject({ closing: true }));
   expect(await program.exited).toEqual([null, 'SIGTERM']);
+});
+
+/** Asks again and again over one connection; ends with the first failure, or when it is told to. */
+async function loop(url: string) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = () =>
+    new Promise<string>((resolve, reject) => {
+      const outgoing = get(url, { agent }, async (incoming) => {
+        let text = '';
+        for await (const chunk of incoming.setEncoding('utf8')) text += chunk;
+        resolve(text);
+      });
+      outgoing.on('error', reject);
+    });
+  const state = { pid: Number(await ask()), answers: 0, failures: 0, wrong: 0 };
+  let isOver = false;
+  const run = async () => {
+    while (!isOver) {
+      try {
+        if (Number(await ask()) === state.pid) state.answers++;
+        else state.wrong++;
+      } catch {
+        state.failures++;
+        isOver = true;
+      }
+    }
+    agent.destroy();
+  };
+  const ended = run();
+  const stop = () => {
+    isOver = true;
+    return ended;
+  };
+  return { state, stop };
+}
+
+test('a worker that is killed under load takes only its own requests along', { timeout: 60_000 }, async () => {
+  const cli = start('serve', APP, '--port', '0', '--workers', '2');
+  await cli.until(/worker \d+ listens/, 2);
+  const [, port] = /listens on [\d.]+:(\d+)/.exec(cli.output()) as unknown as [string, string];
+  const clients = await Promise.all(Array.from({ length: 10 }, () => loop(`http://127.0.0.1:${port}`)));
+  const victim = clients[0]!.state.pid;
+  const own = clients.filter(({ state }) => state.pid === victim);
+  const others = clients.filter(({ state }) => state.pid !== victim);
+  expect(others.length).toBeGreaterThan(0);
+  const haveAnswers = (count: number) => () => {
+    for (const { state } of others) expect(state.answers).toBeGreaterThan(count);
+  };
+  await eventually(haveAnswers(20));
+  process.kill(victim, 'SIGKILL');
+  await cli.until(/worker \d+ listens/, 3);
+  await eventually(haveAnswers(Math.max(...others.map(({ state }) => state.answers)) + 20));
+  await Promise.all(clients.map(({ stop }) => stop()));
+  for (const { state } of own) expect(state).toMatchObject({ failures: 1, wrong: 0 });
+  for (const { state } of others) expect(state).toMatchObject({ failures: 0, wrong: 0 });
+  const next = await loop(`http://127.0.0.1:${port}`);
+  expect(next.state.pid).not.toBe(victim);
+  await next.stop();
 });
 
 test('says how it is used', async () => {

@@ -1,4 +1,6 @@
 /** Requests that are broken or mean harm, on raw sockets: the right status, no crash, nothing left. */
+import type { OutgoingHttpHeaders } from 'node:http';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { sleep } from '@aiokit/core';
 import { type ServeOptions, type Server, serve } from '@aiokit/http/server';
@@ -224,3 +226,40 @@ test.each([
     await server.close();
   },
 );
+
+/** What a request of HTTP/2 is answered with; `'reset'` if it is not. */
+async function askHttp2(
+  client: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+  body?: Buffer,
+): Promise<number | 'reset'> {
+  const stream = client.request({ ':path': '/', ...headers });
+  stream.on('error', () => {});
+  const answered = new Promise<number | 'reset'>((resolve) => {
+    stream.on('response', (response) => resolve(response[':status'] as number));
+    stream.on('close', () => resolve('reset'));
+  });
+  stream.end(body);
+  stream.resume();
+  return await answered;
+}
+
+test('the limits hold for HTTP/2', async () => {
+  const { server, errors } = await start({ http2: true, limits: { keepAliveTimeout: 200 } });
+  const client = connectHttp2(server.url);
+  client.on('error', () => {});
+  const ended = new Promise((resolve) => client.on('close', resolve));
+  expect(await askHttp2(client, {})).toBe(200);
+  expect(await askHttp2(client, { ':method': 'POST' }, Buffer.alloc(9_000))).toBe(200);
+  expect(await askHttp2(client, { ':method': 'POST' }, Buffer.alloc(20_000))).toBe(413);
+  expect(await askHttp2(client, { ':method': 'POST', 'content-length': 20_000 }, Buffer.alloc(20_000))).toBe(413);
+  // Nothing more is asked: the idle connection is closed.
+  await ended;
+  const another = connectHttp2(server.url);
+  another.on('error', () => {});
+  expect([431, 'reset']).toContain(await askHttp2(another, { a: 'a'.repeat(40_000) }));
+  another.destroy();
+  await eventually(() => expect(server.statistics()).toMatchObject({ active: 0, connections: 0 }));
+  expect(errors).toEqual([]);
+  await server.close();
+});

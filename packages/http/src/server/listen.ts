@@ -7,17 +7,20 @@ import type { AnyNodeServer } from './server.ts';
 
 /** How often Node looks for clients that are too slow, in ms: its own default of 30 s makes a limit of 10 s one of 40 s. */
 const CHECK_INTERVAL = 1_000;
+/** In bytes. */
+export const HEADER_SIZE = 16 * 1024;
 
 export function createNodeServer(options: ServeOptions, listener: RequestListener): AnyNodeServer {
   const { tls, http2 = false, limits = {} } = options;
   const common = {
-    maxHeaderSize: limits.headerSize ?? 16 * 1024,
+    maxHeaderSize: limits.headerSize ?? HEADER_SIZE,
     headersTimeout: limits.headersTimeout ?? 10_000,
     requestTimeout: limits.receiveTimeout ?? 300_000,
     keepAliveTimeout: limits.keepAliveTimeout ?? 5_000,
     connectionsCheckingInterval: CHECK_INTERVAL,
     noDelay: true,
   };
+  const settings = { maxHeaderListSize: common.maxHeaderSize };
   const server = makeServer();
   if (limits.connections != null) server.maxConnections = limits.connections;
   if ('maxRequestsPerSocket' in server) server.maxRequestsPerSocket = limits.requestsPerConnection ?? 0;
@@ -25,8 +28,9 @@ export function createNodeServer(options: ServeOptions, listener: RequestListene
 
   function makeServer(): AnyNodeServer {
     if (http2) {
-      if (tls !== undefined) return createSecureServer({ ...common, ...tls, allowHTTP1: true }, listener as never);
-      return createHttp2Server(listener as never);
+      if (tls !== undefined)
+        return createSecureServer({ ...common, ...tls, settings, allowHTTP1: true }, listener as never);
+      return createHttp2Server({ settings }, listener as never);
     }
     return tls === undefined ? createServer(common, listener) : createHttpsServer({ ...common, ...tls }, listener);
   }

@@ -5,8 +5,8 @@ import type { Duplex } from 'node:stream';
 import { currentTask, detached, Event, type EventLoop, getRunningLoop, sleep, type Task, timeout } from '@aiokit/core';
 import { getRequestListener } from '@hono/node-server';
 import type { FetchHandler, NodeBindings } from './app.ts';
-import { namesTwoHosts } from './host-header.ts';
-import { createNodeServer, listen } from './listen.ts';
+import { statusOfBadHeaders } from './bad-headers.ts';
+import { createNodeServer, HEADER_SIZE, listen } from './listen.ts';
 import type { ServeOptions } from './options.ts';
 import { RequestList } from './request-list.ts';
 import { type RequestCounts, type RequestHost, RequestTask } from './request-task.ts';
@@ -38,6 +38,7 @@ export class Server implements RunningServer {
   readonly node: AnyNodeServer;
   private where = '';
   private readonly options: ServeOptions;
+  private readonly headerSize: number;
   private readonly host: RequestHost;
   private readonly upgradeHost: UpgradeHost;
   private readonly requests = new RequestList();
@@ -58,6 +59,7 @@ export class Server implements RunningServer {
   /** @internal */
   constructor(handler: FetchHandler, options: ServeOptions) {
     this.options = options;
+    this.headerSize = options.limits?.headerSize ?? HEADER_SIZE;
     this.host = this.makeHost(handler, getRunningLoop());
     this.upgradeHost = this.makeUpgradeHost(this.host);
     const listener = getRequestListener(
@@ -137,8 +139,10 @@ export class Server implements RunningServer {
     outgoing: ServerResponse,
   ): void {
     if (this.isDraining) announceClose({ incoming, outgoing });
-    if (namesTwoHosts(incoming)) {
-      outgoing.writeHead(400, { connection: 'close' }).end();
+    const status = statusOfBadHeaders(incoming, this.headerSize);
+    if (status !== null) {
+      if (incoming.httpVersionMajor < 2) outgoing.setHeader('connection', 'close');
+      outgoing.writeHead(status).end();
       return;
     }
     listener(incoming, outgoing);
@@ -182,6 +186,8 @@ export class Server implements RunningServer {
   }
 
   private noteIdle(): void {
+    // Nobody asks before.
+    if (!this.isDraining) return;
     if (this.requests.size + this.upgrades.size + this.backgroundTasks.size === 0) this.idle.set();
   }
 
@@ -202,6 +208,14 @@ export class Server implements RunningServer {
     node.on('session', (session) => {
       this.sessions.add(session);
       session.on('close', () => this.sessions.delete(session));
+      let streams = 0;
+      session.on('stream', (stream) => {
+        streams++;
+        stream.on('close', () => streams--);
+      });
+      session.setTimeout(this.options.limits?.keepAliveTimeout ?? 5_000, () => {
+        if (streams === 0) session.close();
+      });
     });
   }
 

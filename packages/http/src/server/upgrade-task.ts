@@ -6,8 +6,8 @@ import { WebSocketServer } from 'ws';
 import { WebSocketConnection } from '../websocket.ts';
 import type { AcceptOptions, WebSocketHandler } from './accept-websocket.ts';
 import type { FetchHandler } from './app.ts';
+import { namesTwoHosts } from './bad-headers.ts';
 import { Children } from './children.ts';
-import { namesTwoHosts } from './host-header.ts';
 import { bindTask, type Ending, inheritRequest, type RequestContext } from './request-context.ts';
 
 export interface UpgradeHost {
