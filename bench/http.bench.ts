@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createTask } from '@aiokit/core';
 import { fetch as boundFetch, ClientSession } from '@aiokit/http';
@@ -14,10 +14,13 @@ import { serve } from '@aiokit/http/server';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
 import { Agent, request } from 'undici';
+import { aiohttp, peers } from './http/peers.ts';
 
 const REQUESTS = 2_000;
 /** Of the server, in one sample: short ones, so that what else the machine does falls on both alike. */
 const SERVER_REQUESTS = 500;
+/** In flight at once, in the last measurement. */
+const MANY = 10_000;
 const BODY = JSON.stringify({ text: 'x'.repeat(1_000) });
 
 interface Variant {
@@ -78,28 +81,60 @@ async function benchClient(rounds: number): Promise<void> {
   for (const concurrency of [50, 500]) {
     const agent = new Agent();
     await using session = new ClientSession({ baseUrl: url, cookieJar: null, decompress: false, limit: 1_000 });
+    const bare = {
+      label: 'undici.request',
+      work: () => load(async () => (await request(url, { dispatcher: agent })).body.json(), concurrency),
+    };
+    const platform = {
+      label: "the platform's fetch",
+      work: () => load(async () => (await fetch(url)).json(), concurrency),
+    };
+    const inTask = {
+      label: 'ClientSession, in a task',
+      work: async () => createTask(() => load(() => session.get('/').json(), concurrency)),
+    };
+    const fetchInTask = {
+      label: 'fetch, in a task',
+      work: async () => createTask(() => load(async () => (await boundFetch(url)).json(), concurrency)),
+    };
     await compare(`client, ${concurrency} at once: undici.request`, rounds, [
-      {
-        label: 'undici.request',
-        work: () => load(async () => (await request(url, { dispatcher: agent })).body.json(), concurrency),
-      },
+      bare,
       { label: 'ClientSession, outside a task', work: () => load(() => session.get('/').json(), concurrency) },
-      {
-        label: 'ClientSession, in a task',
-        work: async () => createTask(() => load(() => session.get('/').json(), concurrency)),
-      },
+      inTask,
     ]);
     await compare(`client, ${concurrency} at once: fetch`, rounds, [
-      { label: "the platform's fetch", work: () => load(async () => (await fetch(url)).json(), concurrency) },
+      platform,
       { label: 'fetch, outside a task', work: () => load(async () => (await boundFetch(url)).json(), concurrency) },
-      {
-        label: 'fetch, in a task',
-        work: async () => createTask(() => load(async () => (await boundFetch(url)).json(), concurrency)),
-      },
+      fetchInTask,
     ]);
+    const others = peers().map(({ label, get }) => ({ label, work: () => load(() => get(url), concurrency) }));
+    await compare(`client, ${concurrency} at once: all`, Math.ceil(rounds / 3), [
+      bare,
+      inTask,
+      platform,
+      fetchInTask,
+      ...others,
+    ]);
+    console.log(
+      `  ${'aiohttp (Python)'.padEnd(34)} ${await aiohttp(url, concurrency, REQUESTS, Math.ceil(rounds / 3))}`,
+    );
     await agent.close();
   }
+  await manyAtOnce(url);
   child.kill();
+}
+
+/** The server answers none of them before all are there. */
+async function manyAtOnce(url: string): Promise<void> {
+  await using session = new ClientSession({ baseUrl: url, cookieJar: null, limit: MANY });
+  const started = performance.now();
+  const before = process.cpuUsage();
+  const answers = await createTask(() => Promise.all(Array.from({ length: MANY }, () => session.get('/all').json())));
+  const seconds = ((performance.now() - started) / 1_000).toFixed(1);
+  const { user, system } = process.cpuUsage(before);
+  const rss = Math.round(process.memoryUsage.rss() / 2 ** 20);
+  console.log(`\n${answers.length} requests of 1 kB in flight at once, each on its connection`);
+  console.log(`  ${seconds} s, ${((user + system) / MANY).toFixed(1)} µs of CPU per request, ${rss} MiB resident`);
 }
 
 async function benchServer(rounds: number): Promise<void> {
@@ -134,11 +169,16 @@ async function drive(client: ChildProcess, url: string): Promise<void> {
 }
 
 async function asServer(): Promise<void> {
-  const server = createServer((_, response) => {
+  const held: ServerResponse[] = [];
+  const answer = (response: ServerResponse) => {
     response.setHeader('content-type', 'application/json');
     response.end(BODY);
+  };
+  const server = createServer((request, response) => {
+    if (request.url !== '/all') return answer(response);
+    if (held.push(response) === MANY) for (const each of held.splice(0)) answer(each);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen({ port: 0, host: '127.0.0.1', backlog: MANY });
   await once(server, 'listening');
   process.send?.(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 }

@@ -55,6 +55,8 @@ export interface CookieKeeper {
   store(url: URL, setCookie: readonly string[]): void;
 }
 
+/** How often a request is sent again that a server has not even looked at. */
+const REFUSALS = 3;
 const NO_REDIRECTS: readonly Redirection[] = [];
 
 /**
@@ -81,6 +83,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
   private headers: HeaderRecord;
   private body: OutgoingBody | null;
   private attempts = 0;
+  private refusals = 0;
   private traced: RequestTrace | null = null;
   private exchange: Exchange | null = null;
   private ticket: Ticket | null = null;
@@ -194,6 +197,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
   /** @internal */
   failed(exchange: Exchange, error: Error): void {
     if (this.done() || exchange !== this.exchange) return;
+    if (wasRefused(error) && this.body?.replayable !== false && this.refusals++ < REFUSALS) return this.send();
     const { retry } = this.request;
     if (retry !== null && this.uploadError === null && this.tryAgain(retry, null)) return;
     this.fail(this.uploadError ?? error);
@@ -415,4 +419,14 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
       this.clock.setTimer(exchange.lastRead + ms, () => this.watchReads()),
     );
   }
+}
+
+/**
+ * A server that says goodbye refuses the streams that crossed it, or their headers (type 1) did not get out any more: none
+ * of them was processed, so it is safe to send them again, whatever the method.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9113#name-request-reliability
+ */
+function wasRefused({ cause }: Error): boolean {
+  return cause instanceof Error && /NGHTTP2_REFUSED_STREAM|"frameError" received - type 1,/.test(cause.message);
 }

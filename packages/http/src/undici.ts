@@ -16,6 +16,8 @@ import DispatcherClass from 'undici/lib/dispatcher/dispatcher.js';
 // @ts-expect-error
 import EnvHttpProxyAgentClass from 'undici/lib/dispatcher/env-http-proxy-agent.js';
 // @ts-expect-error
+import poolBase from 'undici/lib/dispatcher/pool-base.js';
+// @ts-expect-error
 import ProxyAgentClass from 'undici/lib/dispatcher/proxy-agent.js';
 // @ts-expect-error
 import cacheInterceptorFunction from 'undici/lib/interceptor/cache.js';
@@ -27,6 +29,9 @@ export const ProxyAgent: typeof undici.ProxyAgent = ProxyAgentClass;
 export const buildConnector: typeof undici.buildConnector = ConnectorBuilder;
 
 export const cacheInterceptor: typeof undici.interceptors.cache = cacheInterceptorFunction;
+export const kNeedDrain: unique symbol = symbols.kNeedDrain;
+export const kPoolNeedsDrain: unique symbol = poolBase.kNeedDrain;
+export const kHTTP2Session: unique symbol = symbols.kHTTP2Session;
 export const kHTTPContext: unique symbol = symbols.kHTTPContext;
 export const kQueue: unique symbol = symbols.kQueue;
 export const kPendingIdx: unique symbol = symbols.kPendingIdx;

@@ -113,3 +113,46 @@ test('a POST and an upload do not wait for what is open on the connection', asyn
   }
   expect(await session.post('/', { body: source() }).text()).toBe('stream');
 });
+
+test('a server that says goodbye finishes what it has begun, and the next request gets another connection', async () => {
+  const streams = new Map<string, ServerHttp2Stream>();
+  await using server = await http2Server((stream, path) => {
+    streams.set(path, stream);
+    stream.respond({ ':status': 200 });
+    if (path === '/next') stream.end('next');
+    else stream.write('half');
+  });
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true });
+  const one = await session.get('/one');
+  const two = await session.get('/two');
+  expect(server.sessions()).toBe(1);
+  streams.get('/one')?.session?.goaway(0);
+  streams.get('/one')?.end(' and whole');
+  expect(await one.text()).toBe('half and whole');
+  expect(await session.get('/next').text()).toBe('next');
+  expect(server.sessions()).toBe(2);
+  streams.get('/two')?.end(' and whole');
+  expect(await two.text()).toBe('half and whole');
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
+
+test('what was under way when its connection broke has failed, and is not sent again behind your back', async () => {
+  const posts: ServerHttp2Stream[] = [];
+  await using server = await http2Server((stream, path) => {
+    if (path === '/post') return void posts.push(stream);
+    stream.respond({ ':status': 200 });
+    stream.end('first');
+  });
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true });
+  await session.get('/first').bytes();
+  const calls = Array.from({ length: 5 }, () => session.post('/post', { json: 1 }).text());
+  const settled = Promise.allSettled(calls);
+  await eventually(() => expect(posts).toHaveLength(5));
+  posts[0]?.session?.destroy();
+  for (const result of await settled) expect(result).toMatchObject({ reason: { name: 'ClientConnectionError' } });
+  expect(await session.get('/first').text()).toBe('first');
+  expect(posts).toHaveLength(5);
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
