@@ -1,5 +1,6 @@
 /** The safe cancel itself: what may go wrong between the request of a cancel and the next statement on the connection. */
 import { channel } from 'node:diagnostics_channel';
+import { Socket } from 'node:net';
 import { createTask, isCancelled, run, sleep, timeout } from '@aiokit/core';
 import { faultProxy } from '@aiokit/testing/services';
 import pg from 'pg';
@@ -420,7 +421,7 @@ describe('a cancel on a client', () => {
   });
 });
 
-describe('a cancel through TLS and unix sockets', () => {
+describe('a cancel of a connection elsewhere', () => {
   test('works through TLS with a verified certificate', async () => {
     await using server = await startServer({ tls: true });
     const pool = new Pool({ connectionString: server.url, ssl: { ca: server.ca as string }, max: 1 });
@@ -429,6 +430,25 @@ describe('a cancel through TLS and unix sockets', () => {
     expect(pool.statistics()).toMatchObject({ total: 1, idle: 1, cancels: { consumed: 1 } });
     const tls = await pool.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()');
     expect(tls.rows).toEqual([{ ssl: true }]);
+    await pool.end();
+  });
+
+  test('goes to the server that the connection has, whatever its name leads to by now', async () => {
+    await using other = await startServer();
+    const stream = () => {
+      const socket = new Socket();
+      const connect = socket.connect as (port: number, host: string) => Socket;
+      socket.connect = (() => connect.call(socket, db.server.port, db.server.host)) as never;
+      return socket;
+    };
+    const pool = new Pool({ connectionString: other.url, stream: stream as never, max: 1 });
+    await run(async () => {
+      const task = createTask(() => pool.query('select pg_sleep(60)'));
+      await untilRunning(db.url, 'pg_sleep');
+      task.cancel();
+      await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
+      expect(pool.statistics()).toMatchObject({ total: 1, idle: 1, cancels: { consumed: 1 } });
+    });
     await pool.end();
   });
 

@@ -39,6 +39,19 @@ async function cancelAsleep(work: () => PromiseLike<unknown>): Promise<unknown> 
   });
 }
 
+/** Cancels the work a hundred times, wherever it is. */
+async function cancelAnywhere(work: () => PromiseLike<unknown>): Promise<void> {
+  await run(async () => {
+    for (let round = 0; round < 100; round++) {
+      const task = createTask(async () => await work());
+      await sleep(Math.random() * 8);
+      task.cancel();
+      await timeout(10_000, () => task).catch(() => {});
+      expect(task.done()).toBe(true);
+    }
+  });
+}
+
 describe('Drizzle', () => {
   test('a query and a transaction are stopped', async () => {
     const orm = drizzle(pool);
@@ -96,19 +109,12 @@ describe('Drizzle', () => {
 
   test('random cancels leave the pool whole', async () => {
     const orm = drizzle(pool);
-    await run(async () => {
-      for (let round = 0; round < 100; round++) {
-        const task = createTask(() =>
-          orm.transaction(async (tx) => {
-            await tx.execute(drizzleSql`insert into notes values (3)`);
-            await tx.transaction((inner) => inner.execute(drizzleSql`select pg_sleep(0.002)`));
-          }),
-        );
-        await sleep(Math.random() * 8);
-        task.cancel();
-        await task.catch(() => {});
-      }
-    });
+    await cancelAnywhere(() =>
+      orm.transaction(async (tx) => {
+        await tx.execute(drizzleSql`insert into notes values (3)`);
+        await tx.transaction((inner) => inner.execute(drizzleSql`select pg_sleep(0.002)`));
+      }),
+    );
   });
 });
 
@@ -147,19 +153,12 @@ describe('Kysely', () => {
 
   test('random cancels leave the pool whole', async () => {
     const orm = open();
-    await run(async () => {
-      for (let round = 0; round < 100; round++) {
-        const task = createTask(() =>
-          orm.transaction().execute(async (tx) => {
-            await kyselySql`insert into notes values (3)`.execute(tx);
-            await kyselySql`select pg_sleep(0.002)`.execute(tx);
-          }),
-        );
-        await sleep(Math.random() * 8);
-        task.cancel();
-        await task.catch(() => {});
-      }
-    });
+    await cancelAnywhere(() =>
+      orm.transaction().execute(async (tx) => {
+        await kyselySql`insert into notes values (3)`.execute(tx);
+        await kyselySql`select pg_sleep(0.002)`.execute(tx);
+      }),
+    );
     await eventually(() => whole(pool));
     await orm.destroy();
   });
@@ -176,6 +175,13 @@ test('Knex on our pool: a query and a transaction are stopped', async () => {
   );
   await eventually(() => whole(pool));
   expect(await notes()).toEqual([]);
+  await cancelAnywhere(() =>
+    orm.transaction(async (tx) => {
+      await tx.raw('insert into notes values (3)');
+      await tx.raw('select pg_sleep(0.002)');
+    }),
+  );
+  await eventually(() => whole(pool));
   expect(pool.statistics().leftInTransaction).toBe(0);
 });
 
@@ -216,6 +222,26 @@ test('TypeORM: a query, a transaction and a stream are stopped', async () => {
   );
   await eventually(() => whole(master));
   expect(await notes()).toEqual([]);
+  const error = await cancelAsleep(async () => {
+    const runner = orm.createQueryRunner();
+    try {
+      const rows = await runner.stream(
+        'select pg_sleep(case when n > 250 then 60 else 0 end) from generate_series(1, 1000) n',
+      );
+      for await (const _ of rows);
+    } finally {
+      await runner.release();
+    }
+  });
+  expect(error).toMatchObject({ name: 'CancelledError' });
+  await cancelAnywhere(() =>
+    orm.transaction(async (manager) => {
+      await manager.query('insert into notes values (3)');
+      await manager.query('select pg_sleep(0.002)');
+    }),
+  );
+  await eventually(() => whole(master));
+  expect(master.statistics().leftInTransaction).toBe(0);
   await orm.destroy();
 });
 
@@ -248,17 +274,21 @@ test('pg-boss: its work on our pool is stopped, and its queue works', async () =
   boss.on('error', () => {});
   await boss.start();
   await boss.createQueue('mail');
+  const locker = new Pool({ connectionString: db.url });
   await run(async () => {
-    const id = await boss.send('mail', { to: 'ada' });
-    const task = createTask(async () => {
-      const jobs = await boss.fetch('mail');
-      await pool.query('select pg_sleep(60)');
-      return jobs;
+    const id = (await boss.send('mail', { to: 'ada' })) as string;
+    await locker.transaction(async (tx) => {
+      await tx.query('lock table pgboss.job in access exclusive mode');
+      const task = createTask(async () => await boss.fetch('mail'));
+      await eventually(async () => (await running(db.url)).some((text) => /skip locked/i.test(text)));
+      task.cancel();
+      await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
+      expect((await running(db.url)).filter((text) => /skip locked/i.test(text))).toEqual([]);
+      expect(whole(pool)).toBe(true);
     });
-    await untilRunning(db.url, 'pg_sleep');
-    task.cancel();
-    await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
-    if (id !== null) await boss.complete('mail', id);
+    expect(await boss.fetch('mail')).toMatchObject([{ id }]);
+    await boss.complete('mail', id);
   });
+  await locker.end();
   await boss.stop({ graceful: false });
 });

@@ -72,6 +72,33 @@ describe('a query of the pool', () => {
     });
   });
 
+  test('with a callback meets a cancel that is pending, and is not sent', async () => {
+    const pool = makePool({ max: 1 });
+    await pool.query('create table unsent (n int)');
+    await run(async () => {
+      const { promise: cancelled, resolve: begin } = Promise.withResolvers<void>();
+      const told: unknown[] = [];
+      const insert = () =>
+        new Promise<void>((resolve) =>
+          pool.query('insert into unsent values (1)', (error) => {
+            told.push(error);
+            resolve();
+          }),
+        );
+      const task = createTask(async () => {
+        await cancelled; // a foreign promise: no cancellation point
+        await insert();
+        await insert();
+      });
+      await sleep(0);
+      task.cancel();
+      begin();
+      await task;
+      expect(told).toMatchObject([{ name: 'CancelledError' }, null]); // one cancel is one error
+      expect((await pool.query('select * from unsent')).rows).toHaveLength(1);
+    });
+  });
+
   test('that waits for a connection leaves the line', async () => {
     const pool = makePool({ max: 1 });
     await run(async () => {
