@@ -65,37 +65,8 @@ export class Client extends PgClient implements Source {
     call.tell(callback as Callback<Client>);
   }
 
-  // The overloads are pg's.
-  override query<T extends pg.Submittable>(query: T): T;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends any[] = any[], I = any[]>(
-    config: pg.QueryArrayConfig<I>,
-    values?: pg.QueryConfigValues<I>,
-  ): Promise<pg.QueryArrayResult<R>>;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends pg.QueryResultRow = any, I = any[]>(config: pg.QueryConfig<I>): Promise<pg.QueryResult<R>>;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends pg.QueryResultRow = any, I = any[]>(
-    textOrConfig: string | pg.QueryConfig<I>,
-    values?: pg.QueryConfigValues<I>,
-  ): Promise<pg.QueryResult<R>>;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends any[] = any[], I = any[]>(
-    config: pg.QueryArrayConfig<I>,
-    callback: (error: Error, result: pg.QueryArrayResult<R>) => void,
-  ): void;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends pg.QueryResultRow = any, I = any[]>(
-    textOrConfig: string | pg.QueryConfig<I>,
-    callback: (error: Error, result: pg.QueryResult<R>) => void,
-  ): void;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends pg.QueryResultRow = any, I = any[]>(
-    text: string,
-    values: pg.QueryConfigValues<I>,
-    callback: (error: Error, result: pg.QueryResult<R>) => void,
-  ): void;
-  override query(config: unknown, values?: unknown, callback?: unknown): unknown {
+  /** @internal `query`. */
+  _query(config: unknown, values?: unknown, callback?: unknown): unknown {
     const scope = currentScope();
     if (scope === null || config === null || config === undefined) {
       return pgQuery.call(this, config, values, callback);
@@ -245,6 +216,8 @@ export class Client extends PgClient implements Source {
 }
 
 Object.assign(Client.prototype, queries);
+// So that pg's types stay: an override would have to repeat all its overloads.
+Client.prototype.query = Client.prototype._query as Client['query'];
 
 const pgQuery = PgClient.prototype.query as (this: Client, ...args: unknown[]) => unknown;
 

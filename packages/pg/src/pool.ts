@@ -96,37 +96,8 @@ export class Pool extends PgPool implements Source {
     call.tell((error, client) => callback(error ?? undefined, client, client?.release ?? ignore));
   }
 
-  // The overloads are pg's.
-  override query<T extends pg.Submittable>(query: T): T;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends any[] = any[], I = any[]>(
-    config: pg.QueryArrayConfig<I>,
-    values?: pg.QueryConfigValues<I>,
-  ): Promise<pg.QueryArrayResult<R>>;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends pg.QueryResultRow = any, I = any[]>(config: pg.QueryConfig<I>): Promise<pg.QueryResult<R>>;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends pg.QueryResultRow = any, I = any[]>(
-    textOrConfig: string | pg.QueryConfig<I>,
-    values?: pg.QueryConfigValues<I>,
-  ): Promise<pg.QueryResult<R>>;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends any[] = any[], I = any[]>(
-    config: pg.QueryArrayConfig<I>,
-    callback: (error: Error, result: pg.QueryArrayResult<R>) => void,
-  ): void;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends pg.QueryResultRow = any, I = any[]>(
-    textOrConfig: string | pg.QueryConfig<I>,
-    callback: (error: Error, result: pg.QueryResult<R>) => void,
-  ): void;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-  override query<R extends pg.QueryResultRow = any, I = any[]>(
-    text: string,
-    values: pg.QueryConfigValues<I>,
-    callback: (error: Error, result: pg.QueryResult<R>) => void,
-  ): void;
-  override query(config: unknown, values?: unknown, callback?: unknown): unknown {
+  /** @internal `query`. */
+  _query(config: unknown, values?: unknown, callback?: unknown): unknown {
     const tx = this._ambientTransactions > 0 ? ambientTransaction(this) : null;
     if (tx !== null) return (tx.query as (...args: unknown[]) => unknown)(config, values, callback);
     const scope = currentScope();
@@ -279,6 +250,8 @@ export class Pool extends PgPool implements Source {
 }
 
 Object.assign(Pool.prototype, queries);
+// So that pg's types stay: an override would have to repeat all its overloads.
+Pool.prototype.query = Pool.prototype._query as Pool['query'];
 
 const pgEnd = PgPool.prototype.end as (this: Pool, ...args: unknown[]) => unknown;
 const pgConnect = PgPool.prototype.connect as (this: Pool, ...args: unknown[]) => unknown;
