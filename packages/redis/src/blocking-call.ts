@@ -26,6 +26,7 @@ import {
 } from '@aiokit/core';
 import { Command as BaseCommand } from 'ioredis';
 import type { BlockingCommand } from './blocking-commands.ts';
+import { type CancelVerdict, publishCancel } from './cancel-channel.ts';
 import { ConnectionClosedError, RedisCancelledError } from './errors.ts';
 import { type Command, PASSAGE, type Passage } from './ioredis.ts';
 import type { Lease } from './lease.ts';
@@ -63,6 +64,7 @@ export class BlockingCall extends Bridge<unknown> {
   private command: Command | null = null;
   private passage: Passage = { sent: false, withdrawn: null };
   private ending: Ending | null = null;
+  private cancelledAt = 0;
   private unblocking: Promise<void> | null = null;
 
   constructor(blocking: BlockingCommand, options: BlockingOptions) {
@@ -156,7 +158,10 @@ export class BlockingCall extends Bridge<unknown> {
       if (this.options.router.isRedirection(reply)) return reply;
       throw reply;
     }
-    if (reply !== null) return this.setResult(reply);
+    if (reply !== null) {
+      if (this.ending === 'cancel') this.tell('delivered');
+      return this.setResult(reply);
+    }
     if (this.ending !== null) return this.finish(false);
     // The server's limit was the deadline's, and the deadline has been moved meanwhile.
     if (this.until > this.loop.time() + 1 && this.serverLimit() !== this.blocking.limit) return AGAIN;
@@ -167,6 +172,7 @@ export class BlockingCall extends Bridge<unknown> {
   private finish(maybeLost: boolean, cause?: Error): void {
     if (this.done()) return;
     if (this.ending === 'cancel') {
+      this.tell(maybeLost ? 'closed' : this.passage.sent ? 'unblocked' : 'unsent');
       const request = this.cancelRequest as CancelledError;
       this.setCancelled(maybeLost ? new RedisCancelledError(request, { sent: true, maybeLost, cause }) : request);
     } else if (this.ending === 'drain') {
@@ -178,7 +184,12 @@ export class BlockingCall extends Bridge<unknown> {
     }
   }
 
+  private tell(verdict: CancelVerdict): void {
+    publishCancel(this.blocking, verdict, this.cancelledAt);
+  }
+
   private end(ending: Ending): void {
+    if (ending === 'cancel') this.cancelledAt = performance.now();
     if (this.ending !== null || this.done()) {
       if (ending === 'cancel') this.ending = 'cancel';
       return;

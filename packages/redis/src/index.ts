@@ -6,6 +6,7 @@
  *   blocking   blocking-call.ts, lease-pool.ts      BLPOP and its kin, on connections of their own
  *   together   subscription.ts, consumer.ts, …      pub/sub, streams, locks, transactions, caches
  */
+export { CANCEL_CHANNEL, type CancelEvent, type CancelVerdict } from './cancel-channel.ts';
 export { Cluster, type ClusterOptions } from './cluster.ts';
 export type { ConsumeOptions, StreamEntry, StreamHandler } from './consumer.ts';
 export { LockLostError, LockTimeoutError, RedisCancelledError, TransactionConflictError } from './errors.ts';

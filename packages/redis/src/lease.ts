@@ -19,6 +19,7 @@ export class Lease {
   private identified: unknown = null;
   private id: Promise<number | null> = Promise.resolve(null);
   private idle: NodeJS.Timeout | undefined;
+  private isClosed = false;
 
   constructor(options: RedisOptions) {
     this.options = options;
@@ -79,13 +80,14 @@ export class Lease {
     clearTimeout(this.idle);
   }
 
-  /** Whether it can be used again. */
+  /** Whether it can be used again. (One that is being closed is still `ready` to ioredis.) */
   isSound(): boolean {
-    return this.redis.status === 'ready';
+    return !this.isClosed && this.redis.status === 'ready';
   }
 
   /** Cuts it off. ioredis forgets what is in flight when it is told so between two connections; so that is ended here. */
   close(): void {
+    this.isClosed = true;
     clearTimeout(this.idle);
     this.redis.disconnect();
     this.blocking?.reject(new Error('Connection is closed.'));

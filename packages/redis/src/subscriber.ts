@@ -4,6 +4,7 @@
  * It is not the client's own connection: `subscribe()` and the events of the client stay ioredis's.
  */
 import { detached } from '@aiokit/core';
+import { ConnectionClosedError } from './errors.ts';
 import type { AnyClient } from './ioredis.ts';
 import type { Gap, Kind, Subscription } from './subscription.ts';
 
@@ -38,8 +39,10 @@ export class Subscriber {
     const { kind, channels } = subscription;
     const added = channels.filter((channel) => this.listenersOf(kind, channel).add(subscription).size === 1);
     this.open();
+    const connection = await this.ready();
     // Also those that are not new, in case their confirmation is still under way: replies come in order.
-    await this.each(SUBSCRIBE[kind], kind, added.length > 0 ? added : [...channels]);
+    const asked = (added.length > 0 ? added : channels).filter((each) => this.listeners.has(keyOf(kind, each)));
+    if (asked.length > 0) await subscribe(connection, SUBSCRIBE[kind], kind, asked);
   }
 
   async remove(subscription: Subscription): Promise<void> {
@@ -50,7 +53,8 @@ export class Subscriber {
       return this.listeners.delete(keyOf(kind, channel));
     });
     if (this.listeners.size === 0) this.rest = setTimeout(() => this.close(), REST).unref();
-    if (left.length > 0 && this.connection?.status === 'ready') await this.each(UNSUBSCRIBE[kind], kind, left);
+    const { connection } = this;
+    if (left.length > 0 && connection?.status === 'ready') await subscribe(connection, UNSUBSCRIBE[kind], kind, left);
   }
 
   /** Everything that the server had sent before is here. */
@@ -65,8 +69,6 @@ export class Subscriber {
     const { connection } = this;
     this.connection = null;
     this.wasReady = false;
-    connection?.removeAllListeners();
-    connection?.on('error', () => {});
     connection?.disconnect();
     const all = new Set([...this.listeners.values()].flatMap((each) => [...each]));
     this.listeners.clear();
@@ -78,26 +80,44 @@ export class Subscriber {
     const made = detached(this.connect);
     this.connection = made;
     made.on('error', () => {}); // The client's own connection tells of the same trouble.
-    made.on('messageBuffer', (channel: Buffer, message: Buffer) => this.deliver('channel', channel, channel, message));
-    made.on('smessageBuffer', (channel: Buffer, message: Buffer) => this.deliver('sharded', channel, channel, message));
+    const isOurs = () => this.connection === made;
+    const deliver = (kind: Kind, key: Buffer | string, channel: Buffer, message: Buffer) => {
+      if (isOurs()) this.deliver(kind, key, channel, message);
+    };
+    made.on('messageBuffer', (channel: Buffer, message: Buffer) => deliver('channel', channel, channel, message));
+    made.on('smessageBuffer', (channel: Buffer, message: Buffer) => deliver('sharded', channel, channel, message));
     made.on('pmessageBuffer', (pattern: string, channel: Buffer, message: Buffer) =>
-      this.deliver('pattern', pattern, channel, message),
+      deliver('pattern', pattern, channel, message),
     );
     made.on('ready', () => {
+      if (!isOurs()) return;
       if (this.wasReady) this.tellAll({ gap: 'reconnected', dropped: null });
       this.wasReady = true;
     });
     made.on('end', () => {
-      if (this.connection === made) this.close();
+      if (isOurs()) this.close();
     });
   }
 
-  /** One command for all, but in a cluster sharded channels may be on different nodes. */
-  private async each(command: keyof PubSub, kind: Kind, channels: readonly string[]): Promise<void> {
-    const connection = this.connection as unknown as PubSub;
-    const call = connection[command] as (...channels: string[]) => Promise<unknown>;
-    const groups = kind === 'sharded' ? channels.map((channel) => [channel]) : [channels];
-    await detached(() => Promise.all(groups.map((group) => call.apply(connection, [...group]))));
+  /** ioredis 5 may send a SUBSCRIBE ahead of its own INFO, which the server then refuses. */
+  private async ready(): Promise<AnyClient> {
+    const connection = this.connection as AnyClient;
+    const status = () => connection.status as string;
+    while (status() !== 'ready') {
+      if (status() === 'end' || this.connection !== connection)
+        throw new ConnectionClosedError('Connection is closed.');
+      await detached(
+        () =>
+          new Promise<void>((resolve) => {
+            const wake = () => {
+              connection.off('ready', wake).off('end', wake);
+              resolve();
+            };
+            connection.on('ready', wake).on('end', wake);
+          }),
+      );
+    }
+    return connection;
   }
 
   private deliver(kind: Kind, key: Buffer | string, channel: Buffer, message: Buffer): void {
@@ -124,6 +144,18 @@ export class Subscriber {
 
 const SUBSCRIBE = { channel: 'subscribe', pattern: 'psubscribe', sharded: 'ssubscribe' } as const;
 const UNSUBSCRIBE = { channel: 'unsubscribe', pattern: 'punsubscribe', sharded: 'sunsubscribe' } as const;
+
+/** One command for all, but in a cluster sharded channels may be on different nodes. */
+async function subscribe(
+  connection: AnyClient,
+  command: keyof PubSub,
+  kind: Kind,
+  channels: readonly string[],
+): Promise<void> {
+  const call = (connection as unknown as PubSub)[command] as (...channels: string[]) => Promise<unknown>;
+  const groups = kind === 'sharded' ? channels.map((channel) => [channel]) : [channels];
+  await detached(() => Promise.all(groups.map((group) => call.apply(connection, [...group]))));
+}
 
 function keyOf(kind: Kind, channel: string): string {
   return `${kind} ${channel}`;

@@ -83,6 +83,7 @@ export class TransactionRunner {
     } catch (error) {
       this.drop(tx);
       rethrowCancelled(error);
+      return;
     }
     this.used.delete(tx);
     if (tx.status !== 'ready' || this.isClosed) return this.drop(tx);

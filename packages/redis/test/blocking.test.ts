@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import {
   createTask,
   currentTask,
@@ -10,7 +11,7 @@ import {
 } from '@aiokit/core';
 import { faultProxy } from '@aiokit/testing/services';
 import { describe, expect, test } from 'vitest';
-import type { Redis, RedisCancelledError } from '../src/index.ts';
+import { CANCEL_CHANNEL, type CancelEvent, type Redis, type RedisCancelledError } from '../src/index.ts';
 import { until, useServer } from './support/clients.ts';
 import { monitor } from './support/monitor.ts';
 
@@ -179,6 +180,38 @@ describe('a blocking command in a task', () => {
   });
 });
 
+test('what became of each cancelled one is told on a diagnostics channel', async () => {
+  await using proxy = await faultProxy(use.server);
+  const redis = use.client({ port: proxy.port });
+  await use.admin.call('ACL', 'SETUSER', 'limited', 'on', '>pw', '~*', '&*', '+@all', '-client|unblock');
+  const limited = use.client({ username: 'limited', password: 'pw' });
+  const events: CancelEvent[] = [];
+  const onEvent = (event: unknown) => void events.push(event as CancelEvent);
+  subscribe(CANCEL_CHANNEL, onEvent);
+  try {
+    const cancelled = async (client: Redis, meanwhile: () => unknown) => {
+      const task = createTask(() => client.blpop('q', 0), { eager: true });
+      await meanwhile();
+      task.cancel();
+      proxy.release();
+      await task.catch(() => {});
+    };
+    await cancelled(redis, () => {});
+    await cancelled(redis, () => use.untilBlocked(1));
+    await cancelled(redis, async () => {
+      await use.untilBlocked(1);
+      proxy.hold({ direction: 'toClient' });
+      await use.admin.rpush('q', 'x');
+      await until(() => proxy.waiting > 0, 'the element on its way');
+    });
+    await cancelled(limited, () => use.untilBlocked(1));
+  } finally {
+    unsubscribe(CANCEL_CHANNEL, onEvent);
+  }
+  expect(events.map(({ verdict }) => verdict)).toEqual(['unsent', 'unblocked', 'delivered', 'closed']);
+  expect(events[1]).toEqual({ command: 'BLPOP q 0', verdict: 'unblocked', duration: expect.any(Number) });
+});
+
 describe('nothing is lost and nothing comes twice', () => {
   for (const kind of ['BLPOP', 'BLMOVE', 'XREAD', 'XREADGROUP'] as const) {
     test(`${CANCELS} cancelled ${kind} against producers`, { timeout: 20_000 + CANCELS * 10 }, async () => {
@@ -262,6 +295,21 @@ const CONSUMERS = {
 } satisfies Record<string, (redis: Redis) => Consumer>;
 
 describe('a user who may not use CLIENT UNBLOCK', () => {
+  test('gets a new connection for the next one: a cancel hurts nobody else', async () => {
+    await use.admin.call('ACL', 'SETUSER', 'limited', 'on', '>pw', '~*', '&*', '+@all', '-client|unblock');
+    const redis = use.client({ username: 'limited', password: 'pw' });
+    for (let i = 0; i < 30; i++) {
+      const leaving = createTask(() => redis.blpop('never', 0));
+      await use.untilBlocked(1);
+      leaving.cancel();
+      await expect(leaving).rejects.toMatchObject({ maybeLost: true });
+      const staying = createTask(() => redis.blpop('q', 0), { eager: true });
+      await use.admin.rpush('q', i);
+      expect(await staying).toEqual(['q', `${i}`]);
+      await until(async () => (await use.blocked()) === 0, 'the end of the blocked connection');
+    }
+  });
+
   test('gets cancels that close the connection and say maybeLost; what is delivered comes once', async () => {
     await use.admin.call('ACL', 'SETUSER', 'limited', 'on', '>pw', '~*', '&*', '+@all', '-client|unblock');
     const redis = use.client({ username: 'limited', password: 'pw' });

@@ -1,5 +1,5 @@
 import { createTask, isCancelled, taskGroup } from '@aiokit/core';
-import { type RedisCluster, redisCluster } from '@aiokit/testing/services';
+import { faultProxy, type RedisCluster, redisCluster } from '@aiokit/testing/services';
 import { Cluster as BaseCluster } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Cluster, type ClusterOptions, Redis } from '../src/index.ts';
@@ -33,14 +33,33 @@ function admin(port: number): Redis {
   return made;
 }
 
+async function setSlot(slot: number, port: number, ...how: string[]): Promise<void> {
+  await admin(port).call('CLUSTER', 'SETSLOT', slot, ...how);
+}
+
+async function idOf(port: number): Promise<string> {
+  return (await admin(port).call('CLUSTER', 'MYID')) as string;
+}
+
+/** From now on the old owner answers ASK for keys that it does not have. */
+async function beginMove(slot: number, from: number, to: number): Promise<void> {
+  await setSlot(slot, to, 'IMPORTING', await idOf(from));
+  await setSlot(slot, from, 'MIGRATING', await idOf(to));
+}
+
 /** As Redis prescribes: with a new epoch, so that no heartbeat of the old owner takes it back. */
 async function moveSlot(slot: number, from: number, to: number): Promise<void> {
-  const id = async (port: number) => (await admin(port).call('CLUSTER', 'MYID')) as string;
-  const set = (port: number, ...how: string[]) => admin(port).call('CLUSTER', 'SETSLOT', slot, ...how);
-  await set(to, 'IMPORTING', await id(from));
-  await set(from, 'MIGRATING', await id(to));
+  await beginMove(slot, from, to);
   const others = servers.nodes.map(({ port }) => port).filter((port) => port !== from && port !== to);
-  for (const port of [to, from, ...others]) await set(port, 'NODE', await id(to));
+  for (const port of [to, from, ...others]) await setSlot(slot, port, 'NODE', await idOf(to));
+}
+
+/** The ports of the node that has the slot, and of another one. */
+async function placesOf(slot: number): Promise<[from: number, to: number]> {
+  const ports = servers.nodes.map(({ port }) => port);
+  const ranges = await admin(ports[0] as number).cluster('SLOTS');
+  const from = Number(ranges.find(([first, last]) => first <= slot && slot <= last)?.[2]?.[1]);
+  return [from, ports.find((port) => port !== from) as number];
 }
 
 test('commands, pipelines, scripts and scans work in a task, autopipelined or not', async () => {
@@ -116,7 +135,7 @@ test('an unsent command is withdrawn, also while the cluster connects', async ()
   }
 });
 
-test('a slot that moves: commands and blocking commands follow, cancelled ones are not sent again', async () => {
+test('a slot that moves: commands and blocking commands follow', async () => {
   const redis = cluster();
   await redis.set('{m}k', 1);
   const slot = Number(await admin(servers.nodes[0]?.port as number).cluster('KEYSLOT', '{m}'));
@@ -139,6 +158,36 @@ test('a slot that moves: commands and blocking commands follow, cancelled ones a
   await until(async () => /blocked_clients:1/.test(await admin(to).info('clients')), 'the blocked command');
   cancelled.cancel();
   await expect(cancelled).rejects.toSatisfy(isCancelled);
+});
+
+test.each([
+  ['MOVED', 'a command', (redis: Cluster) => redis.set('{c}cancelled', 1), false],
+  ['MOVED', 'a pipeline', (redis: Cluster) => redis.pipeline().set('{c}cancelled', 1).exec(), false],
+  ['MOVED', 'a transaction', (redis: Cluster) => redis.multi().set('{c}cancelled', 1).exec(), false],
+  ['MOVED', 'an autopipelined command', (redis: Cluster) => redis.set('{c}cancelled', 1), true],
+  ['ASK', 'a command', (redis: Cluster) => redis.set('{c}cancelled', 1), false],
+  ['ASK', 'an autopipelined command', (redis: Cluster) => redis.set('{c}cancelled', 1), true],
+])('after %s, %s that was cancelled is not sent again', async (redirection, _, call, enableAutoPipelining) => {
+  const slot = Number(await admin(servers.nodes[0]?.port as number).cluster('KEYSLOT', '{c}'));
+  const [from, to] = await placesOf(slot);
+  await using proxy = await faultProxy({ host: '127.0.0.1', port: from });
+  const natMap = { [`127.0.0.1:${from}`]: { host: '127.0.0.1', port: proxy.port } };
+  const redis = cluster({ natMap, enableAutoPipelining });
+  await redis.set('{c}k', 1);
+  await redis.del('{c}k');
+  await (redirection === 'MOVED' ? moveSlot : beginMove)(slot, from, to);
+  using watch = await monitor({ host: '127.0.0.1', port: to });
+  proxy.hold({ direction: 'toClient' });
+  const task = createTask<unknown>(() => call(redis));
+  await until(() => proxy.waiting > 0, 'the redirection');
+  task.cancel();
+  await expect(task).rejects.toSatisfy(isCancelled);
+  proxy.release();
+  expect(await redis.set('{c}k', 'kept')).toBe('OK');
+  await watch.upToNow();
+  const sets = watch.seen.filter((line) => line.startsWith('set '));
+  expect(sets).toEqual(['set {c}k kept']);
+  if (redirection === 'ASK') await moveSlot(slot, from, to);
 });
 
 test('locks, transactions, caches and pub/sub work as on one server', async () => {

@@ -87,6 +87,23 @@ test('after a reconnect it listens again, and a marker says that something may b
   await expect(task).rejects.toSatisfy(isCancelled);
 });
 
+test('loops that begin while the connection is made neither disturb it nor leave a subscription behind', async () => {
+  for (let turns = 0; turns < 60; turns++) {
+    const redis = use.client();
+    const first = redis.listen('a');
+    const last = redis.listen('b');
+    const ready = first.ready();
+    for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+    const task = createTask(() => last.ready(), { eager: true });
+    task.cancel();
+    await task.catch((error: unknown) => expect(error).toSatisfy(isCancelled));
+    await Promise.all([ready, last.close()]);
+    await until(async () => (await channels()).join() === 'a', 'the one subscription');
+    redis.disconnect();
+    await until(async () => (await channels()).length === 0, 'the end');
+  }
+});
+
 test('a full buffer drops the oldest, or the newest, or ends the loop, as was asked for', async () => {
   const redis = use.client();
   const oldest = redis.listen('a', { buffer: 2 });

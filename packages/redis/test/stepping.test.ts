@@ -8,6 +8,8 @@ const use = useServer();
 /** Every operation, each cancelled after 0, 1, 2, … turns of the loop until it ends before its cancel comes. */
 const OPERATIONS: Record<string, (redis: Redis) => unknown> = {
   'a command': (redis) => redis.set('k', 1),
+  'an autopipelined command': (redis) => redis.set('k', 1),
+  'a script': (redis) => redis.eval("return redis.call('incr', KEYS[1])", 1, 'n'),
   'a pipeline': (redis) => redis.pipeline().set('k', 1).get('k').exec(),
   'a transaction': (redis) => redis.multi().set('k', 1).get('k').exec(),
   'a blocking command': async (redis) => {
@@ -40,7 +42,7 @@ const OPERATIONS: Record<string, (redis: Redis) => unknown> = {
 
 for (const [name, operation] of Object.entries(OPERATIONS)) {
   test(`${name}, cancelled at every await, leaves nothing behind and the client as it was`, async () => {
-    const redis = use.client();
+    const redis = use.client({ enableAutoPipelining: name === 'an autopipelined command' });
     await redis.ping();
     const listeners = redis.eventNames().map((event) => [event, redis.listenerCount(event)]);
     let cancelled = 0;
