@@ -48,9 +48,8 @@ interface NodeTimeout extends NodeImmediate {
   hasRef(): boolean;
 }
 
-/** A `setTimeout` or `setInterval` of a task. */
-export interface ForeignTimer {
-  readonly kind: 'setTimeout' | 'setInterval';
+/** A `setInterval` of a task. */
+export interface ForeignInterval {
   readonly ms: number;
   /** Where it was set, if that is traced. */
   readonly site: Error | null;
@@ -125,15 +124,11 @@ export class ForeignActivity {
     return false;
   }
 
-  /** The referenced ones that are set. */
-  pendingTimers(): ForeignTimer[] {
+  /** The intervals that are set and keep the process alive. A `setTimeout` ends by itself: drivers leave such behind. */
+  pendingIntervals(): ForeignInterval[] {
     return [...this.timers]
-      .filter(([timer]) => !timer._destroyed && timer.hasRef())
-      .map(([{ _idleTimeout: ms, _repeat }, site]) => ({
-        kind: _repeat === null ? 'setTimeout' : 'setInterval',
-        ms,
-        site,
-      }));
+      .filter(([timer]) => !timer._destroyed && timer.hasRef() && timer._repeat !== null)
+      .map(([{ _idleTimeout: ms }, site]) => ({ ms, site }));
   }
 
   /**

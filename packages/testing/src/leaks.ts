@@ -45,8 +45,8 @@ export class Leaks {
     for (const { when, site } of clock.pendingTimers()) {
       this.found.push(`a timer is set for ${when} ms, in ${when - clock.now()} ms${place(site?.stack)}`);
     }
-    for (const { kind, ms, site } of clock.foreign.pendingTimers()) {
-      this.found.push(`a real ${kind} of ${ms} ms is set${place(site?.stack)}`);
+    for (const { ms, site } of clock.foreign.pendingIntervals()) {
+      this.found.push(`a real setInterval of ${ms} ms is set${place(site?.stack)}`);
     }
   }
 

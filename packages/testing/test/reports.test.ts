@@ -158,7 +158,8 @@ test.for(Object.entries(scenarios))('%s', ([name, scenario]) =>
 test.for(reports)('$name is missed', async (report) => {
   const concerned = Object.entries(scenarios).filter(([name]) => made.get(name)?.has(report));
   const outcomes: string[] = [];
-  for (const [name, scenario] of concerned) {
+  // On a busy machine this process may not get its turn for a tenth of a second: then what is late is there in time.
+  for (const [name, scenario] of Array.from({ length: 3 }, () => concerned).flat()) {
     const without = () => {
       for (const each of alike(report)) remove(each);
       return scenario();

@@ -203,13 +203,14 @@ describe('what a test leaves behind', () => {
     );
   });
 
-  test('fails it: a real timer, with where it was set', async () => {
+  test('fails it: a real interval, with where it was set', async () => {
     let interval: NodeJS.Timeout | undefined;
     const error = await failureOf(
       runTest(() => {
         interval = setInterval(() => {}, 1_000);
-        setTimeout(() => {}, 1_000).unref();
-        clearTimeout(setTimeout(() => {}, 1_000));
+        setInterval(() => {}, 1_000).unref();
+        clearInterval(setInterval(() => {}, 1_000));
+        setTimeout(() => {}, 10);
       }),
     );
     clearInterval(interval);
