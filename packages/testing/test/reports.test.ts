@@ -161,7 +161,7 @@ test.for(reports)('$name is missed', async (report) => {
   // On a busy machine this process may not get its turn for a tenth of a second: then what is late is there in time.
   for (const [name, scenario] of Array.from({ length: 3 }, () => concerned).flat()) {
     const without = () => {
-      for (const each of alike(report)) remove(each);
+      remove(report);
       return scenario();
     };
     const run = inTest(name, without, { timeout: 3_000, ioTimeout: 1_000, allowLeaks: true });
@@ -171,13 +171,6 @@ test.for(reports)('$name is missed', async (report) => {
   }
   expect.fail(`Nothing fails without it. Is there a scenario for it? ${outcomes.join('; ')}`);
 });
-
-/** A request in a handler is one operation, wherever its task reports it. */
-function alike(report: Report): Report[] {
-  return report.file === 'http/src/server/request-task.ts'
-    ? reports.filter(({ file }) => file === report.file)
-    : [report];
-}
 
 function inTest(name: string, scenario: () => Promise<void>, options: RunTestOptions): Promise<void> {
   return runTest(async ({ clock }) => {
