@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createTask, detached, Event, rethrowCancelled, sleep, type Task, timeout, until } from '@aiokit/core';
 import { type ConstructorOptions, type JobWithMetadata, PgBoss } from 'pg-boss';
-import { checkCount, checkMs } from './check.ts';
+import { checkCount, checkMs, checkString } from './check.ts';
 import { ScheduleValueError } from './errors.ts';
 import { endsWithin } from './fleet/ends-within.ts';
 import { type Backend, type Engine, idOf, MOST_SKEW, type Occurrence, type Take } from './fleet/engine.ts';
@@ -37,11 +37,15 @@ export interface PgBossOptions extends ConstructorOptions {
  * @see https://pgboss.io/
  */
 export function pgBoss(options: PgBossOptions): Backend {
-  const { concurrency, pollEvery, lockDuration, deleteAfterSeconds: age } = options;
+  const { queue, concurrency, pollEvery, lockDuration, deleteAfterSeconds: age } = options;
   if (concurrency !== undefined) checkCount(concurrency, 'options.concurrency', 1);
   if (pollEvery !== undefined) checkMs(pollEvery, 'options.pollEvery', 10);
   if (lockDuration !== undefined) checkMs(lockDuration, 'options.lockDuration', 10_000);
   if (age !== undefined) checkCount(age, 'options.deleteAfterSeconds', 0);
+  if (queue !== undefined) checkString(queue, 'options.queue');
+  if (queue !== undefined && !/^[\w.\-/]+$/.test(queue)) {
+    throw new ScheduleValueError(`options.queue must be letters, digits, _ - . or /, got '${queue}'`);
+  }
   const requireKept = (forMs: number) => {
     const needed = Math.ceil((forMs + MOST_SKEW) / 1_000);
     if (age === undefined || age === 0 || age >= needed) return;

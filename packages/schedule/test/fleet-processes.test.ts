@@ -238,7 +238,7 @@ describe.each(ENGINES)('three processes on %s', (engine) => {
         const next = start({ jobs: v2 });
         fresh.push(next);
         await next.begins();
-        changedAt ||= Date.now();
+        changedAt ||= Date.now(); // It declared its rules before.
         await sleep(300);
         await instance.end('SIGTERM');
       }

@@ -6,7 +6,16 @@
  * place: as long as it is not over it goes on, as far as the others are concerned, and is begun again by the instance that
  * has it next, whatever the time is. Only one that a newer one has cancelled meanwhile is over.
  */
-import { createTask, currentTask, type EventLoop, Future, isCancelled, rethrowCancelled, sleep } from '@aiokit/core';
+import {
+  createTask,
+  currentTask,
+  type EventLoop,
+  Future,
+  isCancelled,
+  Lock,
+  rethrowCancelled,
+  sleep,
+} from '@aiokit/core';
 import { chooseDue, type Due } from '../due.ts';
 import type { Job } from '../job.ts';
 import { type HandedOut, RETIRED, type Requests, type Verdict } from './engine.ts';
@@ -24,10 +33,27 @@ const MOST_COUNTED = 1_000;
 
 type Taken = Awaited<ReturnType<Requests['takeMissed']>>;
 
+/** In the line of its job. */
+interface Place {
+  readonly ahead: number[];
+  readonly behind: number[];
+}
+
+/** It is to run, when those ahead of it are over. */
+interface Turn {
+  readonly job: Job;
+  readonly missed: number;
+  /** How many cancels do not concern it. */
+  readonly cancels: number;
+  readonly ahead: number[];
+}
+
 export class Receiver {
   /** Set when this instance knows its jobs and the engine's clock: the engine hands out as soon as it is open. */
   readonly ready = new Future<void>();
   readonly jobs = new Map<string, Job>();
+  /** By the name of the job: one decision at a time. */
+  private readonly locks = new Map<string, Lock>();
   private readonly requests: Requests;
   private readonly clock: EngineClock;
   private readonly onError: (error: unknown) => void;
@@ -44,17 +70,36 @@ export class Receiver {
   async receive(occurrence: HandedOut): Promise<Verdict> {
     try {
       await this.ready;
-      const job = this.jobs.get(occurrence.job);
-      const state = await this.requests.takeMissed(occurrence.job);
-      const standing = this.standing(occurrence, job, state.rule);
-      if (job !== undefined && standing === 'run') return await this.runOrSkip(occurrence, job, state);
-      if (state.missed > 0) await this.requests.addMissed(occurrence.job, state.missed);
-      return standing === 'drop' ? 'finished' : 'giveBack';
+      const wait = occurrence.at - this.clock.now();
+      if (wait > 0) await sleep(Math.min(wait, this.tolerance));
+      // What is left out is counted before the next one asks how many were.
+      const decision = await this.inTurn(occurrence.job, () => this.decide(occurrence));
+      return typeof decision === 'string' ? decision : await this.waitAndRun(occurrence, decision);
     } catch (error) {
       if (isCancelled(error)) throw error;
       this.onError(error); // The engine did not answer: it will hand it out again.
       return 'giveBack';
     }
+  }
+
+  private async inTurn<R>(job: string, decide: () => Promise<R>): Promise<R> {
+    const lock = this.locks.get(job) ?? new Lock();
+    this.locks.set(job, lock);
+    await lock.acquire();
+    try {
+      return await decide();
+    } finally {
+      lock.release();
+    }
+  }
+
+  private async decide(occurrence: HandedOut): Promise<Verdict | Turn> {
+    const job = this.jobs.get(occurrence.job);
+    const state = await this.requests.takeMissed(occurrence.job);
+    const standing = this.standing(occurrence, job, state.rule);
+    if (job !== undefined && standing === 'run') return await this.runOrSkip(occurrence, job, state);
+    if (state.missed > 0) await this.requests.addMissed(occurrence.job, state.missed);
+    return standing === 'drop' ? 'finished' : 'giveBack';
   }
 
   /** Whether this occurrence is still one, when versions of the code differ. */
@@ -74,10 +119,8 @@ export class Receiver {
   }
 
   /** The misfire policy, then the overlap policy. */
-  private async runOrSkip(occurrence: HandedOut, job: Job, { missed, cancels, line }: Taken): Promise<Verdict> {
-    const { at, redeliveries } = occurrence;
+  private async runOrSkip({ at }: HandedOut, job: Job, { missed, cancels, line }: Taken): Promise<Verdict | Turn> {
     const hasBegun = line.includes(at);
-    if (at > this.clock.now()) await sleep(Math.min(at - this.clock.now(), this.tolerance));
     const now = Math.max(at, this.clock.now());
     const { due, last } = chooseDue(job, at, now, 0);
     const later = due.map(({ scheduledFor }) => scheduledFor).filter((time) => time > at);
@@ -86,17 +129,13 @@ export class Receiver {
     // Those that the policy wants instead, or too. What they have to tell of the ones left out is there already.
     if (later.length > 0) await this.requests.enqueue(occurrencesOf(job, later), job.policy.grace);
     if (isLeftOut) return 'finished';
-    const way = await this.makeWay(occurrence, job, hasBegun, cancels);
-    if (way === 'superseded') return 'finished';
-    if (way === 'skipped') {
-      await this.requests.leave(job.name, [at]);
-      await this.leaveOut(job, missed + 1);
-      return 'finished';
-    }
-    await this.run(job, way.cancels, { scheduledFor: at, missedCount: missed, attemptsBefore: redeliveries });
-    // If nobody hears of it, the next one finds that it is over.
-    await this.requests.leave(job.name, [at]).catch(ignoreUnlessCancelled);
-    return 'finished';
+    const place = await this.placeInLine(job, at);
+    if (this.isSuperseded(job, at, place, hasBegun)) return 'finished';
+    if (this.isSkipped(job, at, place, hasBegun)) return await this.skip(job, at, missed);
+    if (job.policy.overlap !== 'cancel' || place.ahead.length === 0)
+      return { job, missed, cancels, ahead: place.ahead };
+    const before = await this.requests.requestCancel(job.name, 'its next run is due');
+    return { job, missed, cancels: before, ahead: place.ahead };
   }
 
   private isInTime(job: Job, at: number, now: number): boolean {
@@ -104,32 +143,48 @@ export class Receiver {
     return due.some(({ scheduledFor }) => scheduledFor === at);
   }
 
-  /** Resolves when nothing of the job goes on before this one, to how many cancels do not concern it. */
-  private async makeWay(
-    { at }: HandedOut,
-    job: Job,
-    hasBegun: boolean,
-    cancels: number,
-  ): Promise<{ cancels: number } | 'skipped' | 'superseded'> {
-    const { overlap, queueLimit } = job.policy;
-    let { ahead, behind } = await this.placeInLine(job, at);
-    if (overlap === 'concurrent') return { cancels };
-    if (overlap === 'cancel' && hasBegun && behind.some((other) => other > at)) return 'superseded';
-    if (ahead.length === 0) return { cancels };
-    if (overlap === 'skip' && !hasBegun) return 'skipped';
-    if (overlap === 'queue' && !hasBegun && ahead.length > queueLimit) return 'skipped';
-    if (overlap === 'cancel' && ahead.some((other) => other > at)) return 'skipped';
-    const before = overlap === 'cancel' ? await this.requests.requestCancel(job.name, 'its next run is due') : cancels;
-    while (ahead.length > 0) {
-      await sleep(LOOK_EVERY);
-      ({ ahead, behind } = await this.placeInLine(job, at));
-      // A newer one has come, and waits as this one does.
-      if (overlap === 'cancel' && behind.some((other) => other > at)) return 'skipped';
-    }
-    return { cancels: before };
+  private isSuperseded({ policy }: Job, at: number, { behind }: Place, hasBegun: boolean): boolean {
+    return policy.overlap === 'cancel' && hasBegun && behind.some((other) => other > at);
   }
 
-  private async placeInLine(job: Job, at: number): Promise<{ ahead: number[]; behind: number[] }> {
+  private isSkipped({ policy }: Job, at: number, { ahead }: Place, hasBegun: boolean): boolean {
+    if (hasBegun || ahead.length === 0) return false;
+    switch (policy.overlap) {
+      case 'concurrent':
+        return false;
+      case 'skip':
+        return true;
+      case 'queue':
+        return ahead.length > policy.queueLimit;
+      case 'cancel':
+        return ahead.some((other) => other > at);
+    }
+  }
+
+  private async skip(job: Job, at: number, missed: number): Promise<Verdict> {
+    await this.requests.leave(job.name, [at]);
+    await this.leaveOut(job, missed + 1);
+    return 'finished';
+  }
+
+  /** Waits until nothing of the job goes on before it, and runs. */
+  private async waitAndRun({ at, redeliveries }: HandedOut, turn: Turn): Promise<Verdict> {
+    const { job, missed, cancels } = turn;
+    const { overlap } = job.policy;
+    for (let { ahead } = turn; ahead.length > 0 && overlap !== 'concurrent'; ) {
+      await sleep(LOOK_EVERY);
+      const place = await this.placeInLine(job, at);
+      // A newer one has come, and waits as this one does.
+      if (overlap === 'cancel' && place.behind.some((other) => other > at)) return await this.skip(job, at, missed);
+      ahead = place.ahead;
+    }
+    await this.run(job, cancels, { scheduledFor: at, missedCount: missed, attemptsBefore: redeliveries });
+    // If nobody hears of it, the next one finds that it is over.
+    await this.requests.leave(job.name, [at]).catch(ignoreUnlessCancelled);
+    return 'finished';
+  }
+
+  private async placeInLine(job: Job, at: number): Promise<Place> {
     const line = await this.requests.enter(job.name, at);
     const place = line.indexOf(at);
     const before = line.slice(0, place);
