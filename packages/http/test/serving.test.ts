@@ -278,6 +278,24 @@ test('no request is lost while a server under load closes', async () => {
   expect(refused).toHaveLength(20);
 });
 
+test('a client that has just connected is answered although the server closes', async () => {
+  const server = await serve(() => new Response('whole'), { port: 0 });
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  let text = '';
+  socket.on('error', () => {});
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk;
+  });
+  await eventually(() => expect(server.statistics().connections).toBe(1));
+  const closing = server.close();
+  // Longer than idle connections are kept.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await eventually(() => expect(socket.closed).toBe(true));
+  expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n[\s\S]*connection: close[\s\S]*whole$/i);
+  await closing;
+});
+
 test('a large answer to a slow client arrives whole while the server closes', async () => {
   const size = 20 * 2 ** 20;
   const server = await serve(() => new Response(new Uint8Array(size)), { port: 0 });

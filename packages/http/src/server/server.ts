@@ -28,6 +28,9 @@ export interface ServerStatistics extends Readonly<RequestCounts> {
 
 /** A client that sees its connection end while it sends the next request cannot know whether it was read. */
 const IDLE_GRACE = 100;
+/** A client that has just connected is about to ask: it is looked so often for its first byte, every so many ms. */
+const FIRST_BYTE_LOOKS = 200;
+const FIRST_BYTE_INTERVAL = 10;
 const BODY_SIZE = 100 * 2 ** 20;
 /** What was written may still be on its way to a slow client. */
 const LAST_BYTES_GRACE = 1_000;
@@ -194,9 +197,19 @@ export class Server implements RunningServer {
   private async closeIdleConnections(): Promise<void> {
     if (this.sockets.size === 0) return;
     await new Promise((resolve) => setTimeout(resolve, IDLE_GRACE));
+    // For Node, a connection on which nothing has come yet is an idle one.
+    if (this.options.gracefulTimeout !== 0) await this.firstBytes();
     // Node takes an answer that is written for one that is sent: it would cut those of slow clients.
     const areSending = [...this.sockets.keys()].some((socket) => socket.writableLength > 0);
     if (!areSending && 'closeIdleConnections' in this.node) this.node.closeIdleConnections();
+  }
+
+  /** Counted in looks, not in time: a process that is held up has not looked. */
+  private async firstBytes(): Promise<void> {
+    const isNew = (socket: Socket) => socket.bytesRead === 0 && !socket.destroyed;
+    for (let looks = 0; looks < FIRST_BYTE_LOOKS && [...this.sockets.keys()].some(isNew); looks++) {
+      await new Promise((resolve) => setTimeout(resolve, FIRST_BYTE_INTERVAL));
+    }
   }
 
   private destroyConnections(): void {
