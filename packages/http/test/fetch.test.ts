@@ -183,7 +183,9 @@ test('a mock in the place of the global fetch is called with a signal, which a c
 
 test('a global dispatcher that somebody has set is obeyed', async () => {
   const name = Symbol.for(
-    Number.parseInt(process.versions.undici ?? '0', 10) >= 8 ? 'undici.globalDispatcher.2' : 'undici.globalDispatcher.1',
+    Number.parseInt(process.versions.undici ?? '0', 10) >= 8
+      ? 'undici.globalDispatcher.2'
+      : 'undici.globalDispatcher.1',
   );
   const holder = globalThis as unknown as Record<symbol, { dispatch(options: object, handler: object): boolean }>;
   await (await fetch('data:,')).text();
