@@ -67,7 +67,8 @@ test('the rest is that of node:test', ({ assert: own }) => {
 });
 
 test('a deadlock', () => new Promise(() => {}));
-test('a limit', { timeout: 1_000 }, async ({ clock }) => {
-  for (;;) await clock.hold(() => new Promise((resolve) => setTimeout(resolve, 5)));
+// The runner's own limit is so much later that a busy machine gets there in time.
+test('a limit', { timeout: 3_000 }, async () => {
+  for (;;) await sleep(1_000);
 });
 test('a leak', () => void createTask(() => sleep(1_000), { name: 'forgotten' }));
