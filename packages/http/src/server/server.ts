@@ -32,7 +32,7 @@ const IDLE_GRACE = 100;
 const FIRST_BYTE_LOOKS = 200;
 const FIRST_BYTE_INTERVAL = 10;
 const BODY_SIZE = 100 * 2 ** 20;
-/** What was written may still be on its way to a slow client. */
+/** What was written may still be on its way to a slow client, when the time for requests is over. */
 const LAST_BYTES_GRACE = 1_000;
 
 /** A server that listens; {@link serve} makes it. */
@@ -78,6 +78,11 @@ export class Server implements RunningServer {
     this.node.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
       new UpgradeTask(this.upgradeHost, incoming, socket, head).start();
     });
+    // node:cluster closes the servers of a worker that is to end; http's own close() cuts connections on which a request is on its way.
+    this.node.close = (callback?: () => void) => {
+      this.close().then(callback);
+      return this.node as never;
+    };
     if (options.http2) this.followSessions(this.node as Http2Server);
     this.slowReaderCheck = this.cutSlowReaders();
   }
@@ -154,6 +159,7 @@ export class Server implements RunningServer {
   private async shutDown(): Promise<void> {
     const { gracefulTimeout = 30_000, cancelTimeout = 5_000, drainDelay = 0 } = this.options;
     if (drainDelay > 0 && !this.wasAnnounced) await sleep(drainDelay);
+    const begun = performance.now();
     this.isDraining = true;
     // Not http's own close(): it ends idle connections at once, also one on which a request is on its way.
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.node, () => resolve()));
@@ -168,7 +174,8 @@ export class Server implements RunningServer {
       await this.endWithin(cancelTimeout);
     }
     for (const socket of this.sockets.keys()) socket.destroySoon();
-    const destroy = setTimeout(() => this.destroyConnections(), LAST_BYTES_GRACE);
+    const left = begun + gracefulTimeout - performance.now();
+    const destroy = setTimeout(() => this.destroyConnections(), Math.max(left, LAST_BYTES_GRACE));
     await closed;
     clearTimeout(destroy);
     clearInterval(this.slowReaderCheck);
