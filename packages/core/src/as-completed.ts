@@ -7,6 +7,7 @@ import { whenDone } from './gather.ts';
 import { type Joinable, type Joined, toFuture } from './joinable.ts';
 import { forEachLimited } from './limited.ts';
 import { createTask, currentTask, type Task } from './task.ts';
+import { wait } from './wait.ts';
 import type { Joiner } from './waiter.ts';
 
 export interface AsCompletedOptions {
@@ -161,7 +162,17 @@ class CompletedIterator implements Joiner {
     const open: Future<unknown>[] = this.made.filter((task) => !task.done());
     if (this.driver !== null && !this.driver.done()) open.push(this.driver);
     for (const task of open) task.cancel();
-    for (const task of open) await task._promise().catch(() => {});
+    // A cancel that comes meanwhile must neither interrupt their cleanup nor be lost.
+    let cancel: { error: unknown } | null = null;
+    while (open.some((task) => !task.done())) {
+      try {
+        await wait(open);
+      } catch (error) {
+        cancel = { error };
+      }
+    }
+    for (const task of open) task._take();
+    if (cancel !== null) throw cancel.error;
     return { done: true, value: undefined };
   }
 

@@ -21,7 +21,7 @@ export class Barrier {
   readonly parties: number;
   private arrived = 0;
   private state: 'filling' | 'draining' | 'resetting' | 'broken' = 'filling';
-  private line = new Line<void>();
+  private line = new Line<number>();
 
   constructor(parties: number) {
     checkInteger(parties, 'parties', 1);
@@ -45,15 +45,12 @@ export class Barrier {
   async wait(): Promise<number> {
     while (this.state === 'draining' || this.state === 'resetting') await this.pause();
     if (this.state === 'broken') throw new BrokenBarrierError('the barrier is broken: reset() mends it');
-    const place = this.arrived++;
+    this.arrived++;
     try {
-      if (this.arrived === this.parties) {
-        this.state = 'draining';
-        this.wakeAll();
-      } else {
-        await this.untilDrained();
-      }
-      return place;
+      if (this.arrived < this.parties) return await this.untilDrained();
+      this.state = 'draining';
+      this.wakeAll();
+      return this.parties - 1;
     } finally {
       if (--this.arrived === 0) {
         if (!this.broken) this.state = 'filling';
@@ -78,9 +75,12 @@ export class Barrier {
     return Object.freeze({ parties: this.parties, waiting: this.nWaiting, broken: this.broken });
   }
 
-  private async untilDrained(): Promise<void> {
-    while (this.state === 'filling') await this.pause();
+  /** Resolves to its place among those that are there when the barrier opens: a cancelled one leaves no gap. */
+  private async untilDrained(): Promise<number> {
+    let place = 0;
+    while (this.state === 'filling') place = await this.pause();
     if (this.state !== 'draining') throw new BrokenBarrierError('the barrier was reset or aborted while waiting');
+    return place;
   }
 
   private pause() {
@@ -90,6 +90,7 @@ export class Barrier {
   private wakeAll(): void {
     const { line } = this;
     this.line = new Line();
-    for (let place = line.shift(); place !== null; place = line.shift()) place.serve();
+    let number = 0;
+    for (let place = line.shift(); place !== null; place = line.shift()) place.serve(number++);
   }
 }

@@ -31,6 +31,12 @@ export function checkSignal(value: unknown, name: string): void {
   throw new TypeError(`${name} must be an AbortSignal, got ${shown(value)}`);
 }
 
+/** A name for reports and task trees. */
+export function checkName(name: unknown): void {
+  if (name !== undefined && typeof name !== 'string')
+    throw new TypeError(`options.name must be a string, got ${shown(name)}`);
+}
+
 /** `undefined` and an object are options; anything else is a mistake. */
 export function checkOptions(value: unknown, name: string): void {
   if (value === undefined || (typeof value === 'object' && value !== null)) return;

@@ -6,31 +6,33 @@ import { DeadlockError } from './errors.ts';
 import { PENDING } from './future.ts';
 import type { EventLoop } from './loop.ts';
 import { registry } from './registry.ts';
+import type { Task } from './task.ts';
 import { formatTaskTree } from './task-tree.ts';
 import { forEachIn } from './waiter.ts';
 
 /** One listener for all: many loops side by side are no leak of listeners. */
-const watched = new Set<EventLoop>();
+const watched = new Set<() => void>();
 const onBeforeExit = () => {
-  for (const loop of watched) declareDeadlock(loop);
+  for (const deadlocked of [...watched]) deadlocked();
 };
 
-/** Watches until the function that it returns is called. */
-export function watchForDeadlock(loop: EventLoop): () => void {
+/** Calls back when the process is about to end, until the function that it returns is called. */
+export function watchForDeadlock(deadlocked: () => void): () => void {
   if (watched.size === 0) process.on('beforeExit', onBeforeExit);
-  watched.add(loop);
+  watched.add(deadlocked);
   return () => {
-    watched.delete(loop);
+    watched.delete(deadlocked);
     if (watched.size === 0) process.removeListener('beforeExit', onBeforeExit);
   };
 }
 
 /**
- * Ends every task of a loop that can never go on: main, the oldest task, is rejected with a {@link DeadlockError} that lists
- * them all. For clocks, which know that no timer is left.
+ * Ends every task of a loop that can never go on: main is rejected with a {@link DeadlockError} that lists them all. For
+ * clocks, which know that no timer is left.
+ *
+ * @param main default: the oldest task.
  */
-export function declareDeadlock(loop: EventLoop): DeadlockError | null {
-  const main = loop._tasks;
+export function declareDeadlock(loop: EventLoop, main: Task<unknown> | null = loop._tasks): DeadlockError | null {
   if (main === null || main._state !== PENDING) return null;
   let count = 0;
   forEachIn(loop._tasks, () => count++);

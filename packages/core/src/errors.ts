@@ -2,6 +2,7 @@
  * Every error class of core. Each has a stable `name` and `code`, and is branded by `Symbol.for`, so that `instanceof`
  * holds across two copies of core and across realms (jest runs tests in one of its own).
  */
+import { shown } from './check.ts';
 
 /**
  * The task was cancelled. It is thrown at the `await` that the task was waiting in and should be let through; code that
@@ -128,6 +129,7 @@ for (const [name, cls] of Object.entries({
 function messageOf(reason: unknown): string | undefined {
   if (reason === undefined || reason === null) return undefined;
   if (typeof reason === 'string') return reason;
-  if (typeof reason === 'object' && typeof (reason as Error).message === 'string') return (reason as Error).message;
-  return String(reason);
+  if (typeof reason !== 'object') return String(reason);
+  const { message } = reason as Error;
+  return typeof message === 'string' ? message : shown(reason);
 }

@@ -57,6 +57,7 @@ export class Future<T> implements Promise<T> {
   /** @internal Debug mode: where it was made. */ declare _site?: Error;
 
   constructor(loop?: EventLoop) {
+    if (typeof loop === 'function') throw notAPromise(loop);
     this._loop = loop ?? currentLoop();
     if (this._loop.debug) this._site = new Error('made here');
   }
@@ -379,6 +380,13 @@ export function makeCancel(reason: unknown, cause?: unknown): CancelledError {
 export function inContextOfCaller<A extends unknown[]>(callback: (...args: A) => void): (...args: A) => void {
   const run = AsyncLocalStorage.snapshot();
   return (...args) => run(callback, ...args);
+}
+
+function notAPromise(executor: unknown): TypeError {
+  return new TypeError(
+    `loop must be an EventLoop, got ${shown(executor)}. A Future takes no function, unlike new Promise(…): whoever has ` +
+      'the result calls setResult(value) or setException(error)',
+  );
 }
 
 function awaitsItself(task: Task<unknown>): InvalidStateError {

@@ -3,7 +3,7 @@
  * what nobody else takes. A default loop always exists; `run()` makes one with a lifetime.
  */
 import { Activity, type LoopActivity, type Operation, type OperationOptions } from './activity.ts';
-import { checkFunction, checkMs } from './check.ts';
+import { checkFunction, checkMs, shown } from './check.ts';
 import { type Clock, type ClockTimer, RealClock } from './clock.ts';
 import { currentLoop } from './current-loop.ts';
 import { timed, timedResume } from './debug.ts';
@@ -125,7 +125,10 @@ export class EventLoop {
     fn: ((...args: A) => R) | WorkerFn<(...args: A) => R>,
     ...args: A
   ): Future<Awaited<R>> {
-    if (executor !== null) return executor.submit(fn, ...args);
+    if (executor !== null) {
+      if (typeof executor?.submit === 'function') return executor.submit(fn, ...args);
+      throw new TypeError(`executor must be an executor, or null for the pool of toThread, got ${shown(executor)}`);
+    }
     if (typeof fn !== 'object') checkFunction(fn, 'fn');
     // Threads are loaded by those who use them. A task takes a cancel that comes meanwhile to the job.
     const inThread = async () => {

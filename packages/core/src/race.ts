@@ -21,7 +21,8 @@ export function race<J extends Joinable<unknown>>(items: Iterable<J>): Future<Jo
   checkIterable(items, 'items');
   const futures = Array.from(items, toFuture<unknown>);
   if (futures.length === 0) throw new RangeError('items must hold at least one, got none: the race would never end');
-  return createTask(() => run(futures), { name: 'race' }) as Future<Joined<J>>;
+  // Eager: a race that is cancelled before its first step would leave the racers running.
+  return createTask(() => run(futures), { name: 'race', eager: true }) as Future<Joined<J>>;
 }
 
 async function run(futures: Future<unknown>[]): Promise<unknown> {

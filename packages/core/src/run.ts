@@ -2,13 +2,13 @@
  * `run` and `Runner`: a loop with a lifetime. What still runs when main ends is cancelled and awaited.
  */
 import { checkFunction, checkMs, checkOptions, checkSignal } from './check.ts';
-import type { Clock } from './clock.ts';
-import { watchForDeadlock } from './deadlock.ts';
+import { type Clock, RealClock } from './clock.ts';
+import { declareDeadlock, watchForDeadlock } from './deadlock.ts';
 import { place } from './debug.ts';
 import { InvalidStateError } from './errors.ts';
 import { type Future, makeCancel } from './future.ts';
 import { EventLoop } from './loop.ts';
-import { onSignals } from './process-signals.ts';
+import { onSignals, sendAgain } from './process-signals.ts';
 import { registry } from './registry.ts';
 import { allTasks, currentTask, type Task } from './task.ts';
 
@@ -70,7 +70,8 @@ export class Runner implements AsyncDisposable {
   private readonly options: RunOptions;
   private readonly loop: EventLoop;
   private running = false;
-  private closed = false;
+  private main: Task<unknown> | null = null;
+  private closing: Promise<void> | null = null;
   /** The signal that cancelled main: it is sent again at the end. */
   private signal: NodeJS.Signals | null = null;
 
@@ -95,15 +96,14 @@ export class Runner implements AsyncDisposable {
         `run() inside the task ${outer.name}: a loop is running already. Await the function, or createTask(fn), instead`,
       );
     }
-    if (this.closed) throw new InvalidStateError('run() of a Runner that was closed');
+    if (this.closing !== null) throw new InvalidStateError('run() of a Runner that was closed');
     if (this.running) throw new InvalidStateError('run() of a Runner that runs already');
     this.running = true;
     const { name = 'main', signal, handleSignals = true } = this.options;
     const task = registry.context.run(this.loop._context, () => this.loop.createTask(main, { name, signal }));
-    const stopListening = handleSignals
-      ? onSignals((received) => this.interrupt(task as Task<unknown>, received))
-      : null;
-    const stopWatching = watchForDeadlock(this.loop);
+    this.main = task as Task<unknown>;
+    const stopListening = handleSignals ? onSignals(this.interrupt) : null;
+    const stopWatching = watchForDeadlock(() => declareDeadlock(this.loop, this.main));
     try {
       return await task;
     } finally {
@@ -116,20 +116,23 @@ export class Runner implements AsyncDisposable {
 
   /** Cancels what still runs, waits for it, and reports failures that nobody took. */
   async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    await this.cancelLeftovers();
-    this.loop._close();
-    if (this.signal !== null) process.kill(process.pid, this.signal);
+    this.closing ??= this.end();
+    await this.closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  private interrupt(main: Task<unknown>, signal: NodeJS.Signals): void {
+  private readonly interrupt = (signal: NodeJS.Signals): void => {
     this.signal = signal;
-    main.cancel(signal);
+    this.main?.cancel(signal);
+  };
+
+  private async end(): Promise<void> {
+    await this.cancelLeftovers();
+    this.loop._close();
+    if (this.signal !== null) await sendAgain(this.interrupt, this.signal);
   }
 
   /** One cancel for all: a child that also gets it through its group or gather is not interrupted in its cleanup. */
@@ -140,7 +143,9 @@ export class Runner implements AsyncDisposable {
       if (this.loop.debug) this.reportLeftovers(tasks);
       const error = makeCancel(undefined);
       for (const task of tasks) task._cancel(error, null);
-      if (!(await allEnded([...tasks], deadline))) return this.reportStuck(allTasks(this.loop), closeTimeout);
+      const why = await whyNotEnded([...tasks], deadline);
+      if (why === 'late') return this.reportStuck(`did not end within closeTimeout (${closeTimeout} ms)`);
+      if (why === 'deadlocked') return this.reportStuck('can never end');
     }
   }
 
@@ -153,27 +158,28 @@ export class Runner implements AsyncDisposable {
     }
   }
 
-  private reportStuck(tasks: Set<Task<unknown>>, closeTimeout: number | undefined): void {
+  private reportStuck(how: string): void {
+    const tasks = allTasks(this.loop);
     const names = [...tasks].map((task) => task.name).join(', ');
     this.loop.callExceptionHandler({
       message:
-        `run() leaves ${tasks.size} task(s) behind that did not end within closeTimeout (${closeTimeout} ms): ${names}. ` +
+        `run() leaves ${tasks.size} task(s) behind that ${how}: ${names}. ` +
         'They swallow their cancel, or wait in a promise that cannot be cancelled',
     });
   }
 }
 
-/** Resolves to whether all have ended before the deadline. */
-function allEnded(futures: Future<unknown>[], deadline: number | null): Promise<boolean> {
+/** Resolves to null when all have ended; else to what is in the way: the deadline, or that nothing can wake them any more. */
+function whyNotEnded(futures: Future<unknown>[], deadline: number | null): Promise<'late' | 'deadlocked' | null> {
   return new Promise((resolve) => {
+    const end = (why: 'late' | 'deadlocked' | null) => {
+      timer?.cancel();
+      stopWatching();
+      resolve(why);
+    };
+    const timer = deadline === null ? null : new RealClock().setTimer(deadline, () => end('late'));
+    const stopWatching = watchForDeadlock(() => end('deadlocked'));
     let left = futures.length;
-    const timer = deadline === null ? undefined : setTimeout(resolve, Math.max(0, deadline - performance.now()), false);
-    for (const future of futures) {
-      future._watch(() => {
-        if (--left > 0) return;
-        clearTimeout(timer);
-        resolve(true);
-      }, null);
-    }
+    for (const future of futures) future._watch(() => --left === 0 && end(null), null);
   });
 }

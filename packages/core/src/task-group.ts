@@ -5,7 +5,7 @@
  * wait for the children or to cancel them (https://github.com/tc39/proposal-explicit-resource-management/issues/49).
  */
 import { cancelIn } from './cancelled.ts';
-import { checkFunction, checkInteger, checkOptions } from './check.ts';
+import { checkFunction, checkInteger, checkName, checkOptions } from './check.ts';
 import { currentLoop } from './current-loop.ts';
 import { type CancelledError, InvalidStateError } from './errors.ts';
 import { ExceptionGroup } from './exception-group.ts';
@@ -44,6 +44,7 @@ export interface TaskGroupOptions {
 export function taskGroup<R>(body: (group: TaskGroup) => R, options: TaskGroupOptions = {}): Promise<Awaited<R>> {
   checkFunction(body, 'body');
   checkOptions(options, 'options');
+  checkName(options.name);
   if (options.limit !== undefined) checkInteger(options.limit, 'options.limit', 1);
   return runGroup(new TaskGroup(options), body);
 }
@@ -97,9 +98,7 @@ export class TaskGroup implements Joiner {
   createTask<R>(fn: () => R, options?: TaskOptions): Task<Awaited<R>> {
     checkFunction(fn, 'fn');
     this.requireOpen();
-    const { slots } = this;
-    const run = slots === null ? fn : async () => withSlot(slots, fn);
-    const task = new Task<Awaited<R>>(run, options, this._scope.loop);
+    const task = new Task<Awaited<R>>(this.inSlot(fn), options, this._scope.loop);
     this.children.add(task as Task<unknown>);
     task._watch((child) => this.childEnded(child as Task<unknown>), this);
     return task;
@@ -107,7 +106,7 @@ export class TaskGroup implements Joiner {
 
   /**
    * Starts a task that first has to get ready (a server that has to listen), and waits until it says so by calling
-   * `started(value)`; then it goes on in the group.
+   * `started(value)`; then it goes on in the group. It counts for the group's `limit` as long as it runs.
    *
    * @returns the value given to `started`.
    * @throws what `fn` throws before it is ready; {@link InvalidStateError} if it ends without having said so.
@@ -119,7 +118,7 @@ export class TaskGroup implements Joiner {
       await fn((value) => void ready._finish(RESOLVED, value));
     };
     this.requireOpen();
-    const task = new Task<void>(run, options, this._scope.loop);
+    const task = new Task<void>(this.inSlot(run), options, this._scope.loop);
     this.children.add(task as Task<unknown>);
     // Until it is ready a failure belongs to the caller of start(); from then on, to the group.
     task._watch((child) => {
@@ -176,13 +175,18 @@ export class TaskGroup implements Joiner {
     this.state = 'finished';
     this._scope.close();
     if (this.cancelledBody) {
-      if (this.outerCancels() === 0) cancel = null;
+      if (cancelsAround(this.parent) === 0) cancel = null;
       else cancel ??= late;
     }
     if (cancel !== null && this.errors.length === 0) throw cancel;
     if (bodyError !== null) this.errors.push(bodyError.error);
     if (this.errors.length > 0) throw this.failure();
     return bodyFailed ? undefined : (outcome as { value: unknown }).value;
+  }
+
+  private inSlot<R>(fn: () => R): () => R | Promise<Awaited<R>> {
+    const { slots } = this;
+    return slots === null ? fn : () => withSlot(slots, fn);
   }
 
   private requireOpen(): void {
@@ -214,10 +218,6 @@ export class TaskGroup implements Joiner {
   private forget(task: Task<unknown>): void {
     this.children.delete(task);
     if (this.children.size === 0) this.allEnded?._finish(RESOLVED, undefined);
-  }
-
-  private outerCancels(): number {
-    return this.owner === null ? cancelsAround(this.parent) : this.owner.cancelling();
   }
 
   /** The group's errors. A cancel from around it that they displace is renewed: it comes with the next wait. */

@@ -6,7 +6,7 @@
  */
 
 import { cancelIn } from './cancelled.ts';
-import { checkFunction, checkOptions, checkSignal, shown } from './check.ts';
+import { checkFunction, checkName, checkOptions, checkSignal } from './check.ts';
 import { currentLoop } from './current-loop.ts';
 import { reportAbandonedWaits, timed } from './debug.ts';
 import { brand, CancelledError, type DeadlockError, InvalidStateError } from './errors.ts';
@@ -330,11 +330,6 @@ function waitsFor(who: Task<unknown>, task: Task<unknown>, seen: Set<Task<unknow
     someIn(task._waiters, (waiter) => isWho(waiter.scope?.task)) ||
     someIn(task._watchers, ({ joiner }) => joiner !== null && !joiner.done() && isWho(joiner.owner))
   );
-}
-
-function checkName(name: unknown): void {
-  if (name !== undefined && typeof name !== 'string')
-    throw new TypeError(`options.name must be a string, got ${shown(name)}`);
 }
 
 /**

@@ -169,6 +169,24 @@ const cases: [string, () => unknown, typeof TypeError | typeof RangeError, strin
     TypeError,
     "options.timeout must be a number of milliseconds, got '1'",
   ],
+  [
+    'taskGroup with a name that is none',
+    () => taskGroup(noop, { name: bad(5) }),
+    TypeError,
+    'options.name must be a string, got 5',
+  ],
+  [
+    'Future of a function',
+    () => new Future(bad(noop)),
+    TypeError,
+    'loop must be an EventLoop, got function noop. A Future takes no function, unlike new Promise(…)',
+  ],
+  [
+    'runInExecutor without an executor',
+    () => getRunningLoop().runInExecutor(bad(undefined), noop),
+    TypeError,
+    'executor must be an executor, or null for the pool of toThread, got undefined',
+  ],
   ['race of nothing', () => race([]), RangeError, 'items must hold at least one, got none: the race would never end'],
   [
     'race of a function',

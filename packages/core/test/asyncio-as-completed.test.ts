@@ -122,6 +122,26 @@ describe('asCompleted with for await', () => {
     expect(ended).toEqual(['cancelled', 'cancelled']);
   });
 
+  test('that is cancelled while its tasks end lets them end, and is cancelled then', async () => {
+    const log: string[] = [];
+    const slow = async () => {
+      try {
+        await sleep(1000);
+      } finally {
+        await sleep(50);
+        log.push(`cleaned up at ${now()}`);
+      }
+    };
+    const task = createTask(async () => {
+      for await (const _ of asCompleted([() => sleep(10), slow])) break;
+      log.push('went on');
+    });
+    await sleep(20);
+    task.cancel();
+    await expect(task).rejects.toThrow(CancelledError);
+    expect(log).toEqual(['cleaned up at 60']);
+  });
+
   test('under a timeout that expires leaves no task behind', async () => {
     await expect(
       timeout(10, async () => {

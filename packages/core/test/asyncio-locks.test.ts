@@ -7,6 +7,7 @@ import {
   Condition,
   createTask,
   Event,
+  gather,
   InvalidStateError,
   Lock,
   Semaphore,
@@ -374,6 +375,15 @@ describe('a barrier', () => {
     const tasks = [party('a', 1), party('b', 5)];
     for (const task of tasks) await task;
     expect(rounds.map((r) => r[0])).toEqual(['0', '0', '1', '1', '2', '2']);
+  });
+
+  test('gives each a number of its own, also after one that came was cancelled', async () => {
+    const barrier = new Barrier(3);
+    const [first, second] = [createTask(() => barrier.wait()), createTask(() => barrier.wait())];
+    await sleep(1);
+    first.cancel();
+    await expect(first).rejects.toThrow(CancelledError);
+    expect(await gather([second, () => barrier.wait(), () => barrier.wait()])).toEqual([0, 1, 2]);
   });
 
   test('lets the one that comes last pass without a wait for a party of one', async () => {

@@ -69,7 +69,7 @@ describe('run', () => {
   it('counts its cancel each way that it comes, and interrupts once', async () => {
     const seen: unknown[] = [];
     const child = async () => {
-      await createTask(() => sleep(1000)).catch((error: Error) => seen.push(error.name));
+      await createTask(() => sleep(1000)).catch((error: unknown) => seen.push((error as Error).name));
       seen.push(currentTask()?.cancelling());
       await sleep(10).catch(() => seen.push('interrupted again'));
     };
@@ -202,6 +202,25 @@ describe('closeTimeout', () => {
     gate.resolve();
   });
 
+  for (const closeTimeout of [Infinity, 2 ** 31]) {
+    it(`may be ${closeTimeout}`, async () => {
+      const log: string[] = [];
+      await run(
+        async () => {
+          getRunningLoop().setExceptionHandler(({ message }) => void log.push(message));
+          createTask(() =>
+            sleep(1000)
+              .finally(() => sleep(20))
+              .finally(() => log.push('ended')),
+          );
+          await sleep(1);
+        },
+        { handleSignals: false, closeTimeout },
+      );
+      expect(log).toEqual(['ended']);
+    });
+  }
+
   it('changes nothing when everything ends in time', async () => {
     const log: string[] = [];
     await run(
@@ -247,6 +266,17 @@ describe('Runner', () => {
     await runner.close();
     await runner.close();
     expect(log).toEqual(['CancelledError']);
+  });
+
+  it('is closed for everybody who closes it only when what is left has ended', async () => {
+    const log: string[] = [];
+    const runner = new Runner(virtually());
+    await runner.run(() => void createTask(() => sleep(1000).finally(() => sleep(20).then(() => log.push('ended')))));
+    await runner.run(() => sleep(1));
+    const closing = runner.close();
+    await runner.close();
+    expect(log).toEqual(['ended']);
+    await closing;
   });
 
   it('refuses to run when it is closed or runs already', async () => {

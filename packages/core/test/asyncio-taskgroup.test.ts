@@ -405,6 +405,22 @@ describe('a task group', () => {
   });
 });
 
+test('cancel() of a group beside a timeout that is winding down ends without an error', async () => {
+  const beside = timeout(10, async () => {
+    try {
+      await sleep(1000);
+    } finally {
+      await sleep(100);
+    }
+  }).catch((error: unknown) => (error as Error).name);
+  const group = taskGroup(async (group) => {
+    await sleep(30);
+    group.cancel();
+    await sleep(1000);
+  });
+  expect(await Promise.all([beside, group])).toEqual(['TimeoutError', undefined]);
+});
+
 describe('a limit', () => {
   test('lets that many children run at once, in order', async () => {
     const started: string[] = [];
@@ -465,6 +481,21 @@ describe('a limit', () => {
       { limit: 1 },
     );
     expect(started).toEqual(['third']);
+  });
+
+  test('counts tasks of start() as well: they keep their slot as long as they run', async () => {
+    const log: string[] = [];
+    const server = async (started: (name: string) => void) => {
+      started(`ready at ${now()}`);
+      await sleep(10);
+    };
+    await taskGroup(
+      async (group) => {
+        log.push(await group.start(server), await group.start(server));
+      },
+      { limit: 1 },
+    );
+    expect(log).toEqual(['ready at 0', 'ready at 10']);
   });
 });
 

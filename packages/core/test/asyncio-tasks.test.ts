@@ -213,6 +213,16 @@ describe('a cancel', () => {
     expect(task.cancelled()).toBe(true);
   });
 
+  test('takes any reason, and shows it in the message', async () => {
+    const messages: string[] = [];
+    for (const reason of [Object.create(null), { code: 7 }, Symbol('why'), 0]) {
+      const victim = createTask(() => sleep(1000));
+      victim.cancel(reason);
+      await victim.catch((error: unknown) => messages.push((error as Error).message));
+    }
+    expect(messages).toEqual(['[Object: null prototype] {}', '{ code: 7 }', 'Symbol(why)', '0']);
+  });
+
   test('takes its reason to every awaiter, and says who sent it', async () => {
     const reason = { code: 7, message: 'shutting down' };
     const victim = createTask(() => sleep(1000));

@@ -386,8 +386,8 @@ describe('the cancel of a timeout', () => {
       } catch (error) {
         steps.push((error as Error).name);
       }
-      await sleep(1).catch((error: Error) => {
-        steps.push(error.name);
+      await sleep(1).catch((error: unknown) => {
+        steps.push((error as Error).name);
         throw error;
       });
     });

@@ -104,6 +104,16 @@ describe('race', () => {
     expect(await racing).toBe('a');
   });
 
+  test('that is cancelled at once leaves nobody running', async () => {
+    const ends: string[] = [];
+    const racing = race([() => sleep(10).then(() => ends.push('ran on'))]);
+    racing.cancel();
+    await expect(racing).rejects.toThrow(CancelledError);
+    expect(allTasks().size).toBe(1);
+    await sleep(20);
+    expect(ends).toEqual([]);
+  });
+
   test('under a timeout is cancelled by it', async () => {
     await expect(timeout(10, () => race([() => sleep(100), () => sleep(200)]))).rejects.toThrow(TimeoutError);
     expect(allTasks().size).toBe(1);

@@ -13,6 +13,18 @@ describe('a process that would end while main waits', () => {
     expect(stdout).toMatch(/^wants an item waits for Queue\.get/m);
     expect(stdout).toMatch(/^finally$/m);
   });
+
+  it('does so also when a task of an earlier run() of the Runner waits', async () => {
+    const { code, stdout, stderr } = await runProgram('deadlock.ts', { args: ['second run'] });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('true Deadlock: 2 task(s) wait');
+  });
+
+  it('leaves a task that swallows its cancel and can never end behind, and names it', async () => {
+    const { code, stdout, stderr } = await runProgram('deadlock.ts', { args: ['stubborn'] });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'main gave 1\n' });
+    expect(stderr).toContain('run() leaves 1 task(s) behind that can never end: stubborn.');
+  });
 });
 
 describe('in virtual time', () => {

@@ -1,7 +1,7 @@
 /** Nothing can ever wake main. */
-import { createTask, DeadlockError, Future, Lock, Queue, run } from '@aiokit/core';
+import { createTask, DeadlockError, Future, Lock, Queue, Runner, run, sleep } from '@aiokit/core';
 
-try {
+async function many(): Promise<void> {
   await run(async () => {
     const lock = new Lock();
     const queue = new Queue<number>();
@@ -14,6 +14,28 @@ try {
       console.log('finally');
     }
   });
+}
+
+async function secondRun(): Promise<void> {
+  await using runner = new Runner();
+  await runner.run(() => void createTask(() => new Future<void>(), { name: 'of the first run' }));
+  await runner.run(() => new Future<void>());
+}
+
+async function stubborn(): Promise<void> {
+  const swallow = async () => {
+    for (;;) await new Future<void>().catch(() => {});
+  };
+  const main = async () => {
+    createTask(swallow, { name: 'stubborn' });
+    await sleep(1);
+    return 1;
+  };
+  console.log('main gave', await run(main));
+}
+
+try {
+  await ({ 'second run': secondRun, stubborn }[process.argv[2] ?? ''] ?? many)();
 } catch (error) {
   console.log(error instanceof DeadlockError, (error as Error).message);
 }

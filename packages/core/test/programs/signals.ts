@@ -21,7 +21,23 @@ async function busy(): Promise<void> {
   ]);
 }
 
+async function two(): Promise<void> {
+  const main = async (name: string, ms: number) => {
+    try {
+      await sleep(10_000);
+    } finally {
+      await sleep(ms);
+      console.log(`${name} cleaned up`);
+    }
+  };
+  const both = [run(() => main('quick', 1)), run(() => main('slow', 100))];
+  await sleep(1);
+  process.stdout.write('ready\n');
+  await Promise.all(both);
+}
+
 try {
+  if (how === 'two') await two();
   await run(async () => {
     process.stdout.write('ready\n');
     try {
