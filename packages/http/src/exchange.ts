@@ -15,6 +15,7 @@ import type { Ticket } from './connection-gate.ts';
 import { Decoder } from './decoder.ts';
 import { ClientConnectionError, ClientPayloadError } from './errors.ts';
 import { type BodySource, IncomingBody } from './incoming-body.ts';
+import { isEventStream } from './server-sent-events.ts';
 
 export interface ExchangeOwner {
   /** A new connection is being made for it. */
@@ -152,7 +153,8 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
     this.headers = headers;
     const encoding = this.plan.decompress && this.method !== 'HEAD' ? headers['content-encoding'] : undefined;
     if (encoding !== undefined) this.decoder = Decoder.for(encoding, this);
-    this.body = new IncomingBody(this.decoder ?? this, this.plan.maxBodySize);
+    const isOpenEnded = isEventStream(headers['content-type']);
+    this.body = new IncomingBody(this.decoder ?? this, this.plan.maxBodySize, isOpenEnded);
     this.decoder?.into(this.body);
     this.owner.responded(this);
   }

@@ -9,6 +9,8 @@ import { Bridge, type CancelledError, getRunningLoop, type Operation, trackIO } 
 /** What the parts of one response share. */
 export interface Connection {
   readonly label: string;
+  /** Whether the server may take as long as it likes for the next piece: virtual time goes on then. */
+  readonly isOpenEnded: boolean;
   /** Ends the request, wherever it is. */
   abort(reason: Error): void;
   /** All of it has come: nothing has to be listened to any more. */
@@ -22,7 +24,7 @@ class BodyWait<T> extends Bridge<T> {
   constructor(connection: Connection, promise: Promise<T>, isLast: (value: T) => boolean) {
     super();
     this.connection = connection;
-    const operation = trackOnVirtualTime(connection, ' (body)');
+    const operation = trackOnVirtualTime(connection, ' (body)', connection.isOpenEnded);
     promise.then(
       (value) => {
         if (isLast(value)) connection.stop();
@@ -158,6 +160,10 @@ function always(): boolean {
 }
 
 /** A real clock has no use for it, and a request is not to pay for it. */
-export function trackOnVirtualTime(connection: { readonly label: string }, suffix: string): Operation | null {
-  return getRunningLoop().clock.real ? null : trackIO('http', { label: connection.label + suffix });
+export function trackOnVirtualTime(
+  connection: { readonly label: string },
+  suffix: string,
+  open = false,
+): Operation | null {
+  return getRunningLoop().clock.real ? null : trackIO('http', { label: connection.label + suffix, open });
 }

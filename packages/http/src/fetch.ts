@@ -4,6 +4,7 @@
 import { Bridge, type CancelledError, type Operation } from '@aiokit/core';
 import { abortFor, type FetchAbort } from './fetch-abort.ts';
 import { bindResponse, type Connection, trackOnVirtualTime } from './fetch-response.ts';
+import { isEventStream } from './server-sent-events.ts';
 
 /** `install()` puts our own in its place. */
 const platformFetch = globalThis.fetch;
@@ -36,6 +37,7 @@ class FetchCall extends Bridge<Response> implements Connection {
   private readonly ending: FetchAbort;
   private readonly operation: Operation | null;
   private readonly input: string | URL | Request;
+  isOpenEnded = false;
 
   constructor(send: typeof globalThis.fetch, input: string | URL | Request, init: RequestInit | undefined) {
     super();
@@ -46,6 +48,7 @@ class FetchCall extends Bridge<Response> implements Connection {
       (response) => {
         if (this.done()) return;
         if (response.body === null) this.ending.stop();
+        this.isOpenEnded = isEventStream(response.headers.get('content-type'));
         this.setResult(bindResponse(response, this));
         this.operation?.end();
       },

@@ -28,6 +28,7 @@ export class IncomingBody {
   received = 0;
   private readonly source: BodySource;
   private readonly limit: number;
+  private readonly isOpenEnded: boolean;
   private chunks: Uint8Array[] = [];
   private size = 0;
   private total = 0;
@@ -39,9 +40,11 @@ export class IncomingBody {
   private dumping = false;
   private drainTimer: NodeJS.Timeout | undefined;
 
-  constructor(source: BodySource, limit: number) {
+  /** @param isOpenEnded whether the server may take as long as it likes for the next piece: virtual time goes on then. */
+  constructor(source: BodySource, limit: number, isOpenEnded = false) {
     this.source = source;
     this.limit = limit;
+    this.isOpenEnded = isOpenEnded;
   }
 
   /** Whether everything has arrived, or will never. */
@@ -155,7 +158,9 @@ export class IncomingBody {
   private wait(reader: Reader): void {
     this.reader = reader;
     // A real clock has no use for it, and a request is not to pay for it.
-    if (!getRunningLoop().clock.real) this.operation = trackIO('http', { label: `${this.source.label} (body)` });
+    if (!getRunningLoop().clock.real) {
+      this.operation = trackIO('http', { label: `${this.source.label} (body)`, open: this.isOpenEnded });
+    }
     this.resume();
   }
 

@@ -9,6 +9,10 @@ export interface ServerSentEvent {
   readonly id: string;
 }
 
+export function isEventStream(contentType: unknown): boolean {
+  return /^text\/event-stream\b/i.test(String(contentType));
+}
+
 /** Parses a stream of bytes as server-sent events. `onRetry` is told how long the server asks to wait before a reconnect. */
 export async function* eventsIn(
   bytes: AsyncIterable<Uint8Array>,

@@ -125,7 +125,7 @@ export class WebSocketConnection implements AsyncDisposable, AsyncIterable<Messa
     } else if (this.ended !== null) {
       this.tellEnd(future);
     } else {
-      future.operation = trackIO('websocket', { label: this.url, open: true });
+      future.operation = trackIO('websocket', { label: this.url, open: true, fence: () => this.fence() });
       this.receiving = future;
     }
     return future;
@@ -201,6 +201,20 @@ export class WebSocketConnection implements AsyncDisposable, AsyncIterable<Messa
   /** @internal Its task has ended. */
   release(): void {
     if (this.ended === null) this._sayGoodbye(1001).catch(() => {});
+  }
+
+  /** Everything that the peer sent before has arrived, or nothing will. */
+  private fence(): Promise<void> {
+    const { raw } = this;
+    return new Promise((resolve) => {
+      const answered = () => {
+        raw.off('pong', answered).off('close', answered);
+        resolve();
+      };
+      raw.on('pong', answered).on('close', answered);
+      if (this.closed) answered();
+      else raw.ping();
+    });
   }
 
   private arrive(message: Message): void {

@@ -83,6 +83,7 @@ export interface PoolInternals {
   newClient(item: PendingItem): void;
   _pulseQueue(): void;
   _release(client: pg.PoolClient, idleListener: (error: Error) => void, error?: Error | boolean): void;
+  _remove(client: pg.PoolClient, callback?: () => void): void;
 }
 
 export const PgClient = pg.Client as unknown as new (config?: string | pg.ClientConfig) => pg.Client & ClientInternals;
@@ -107,5 +108,5 @@ requireInternals(
   ['query', 'getTransactionStatus', '_handleReadyForQuery', '_handleErrorMessage', '_pulseQueryQueue'],
   'Client',
 );
-requireInternals(PgPool.prototype, ['connect', 'query', 'newClient', '_pulseQueue', '_release'], 'Pool');
+requireInternals(PgPool.prototype, ['connect', 'query', 'newClient', '_pulseQueue', '_release', '_remove'], 'Pool');
 requireInternals(PgConnection.prototype, ['connect', 'requestSsl', 'cancel', 'sendCopyFail'], 'Connection');

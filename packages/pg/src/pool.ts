@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { currentScope, detached } from '@aiokit/core';
+import { currentScope, detached, getRunningLoop, trackIO } from '@aiokit/core';
 import type pg from 'pg';
 import { AcquireCall, PoolStatementCall } from './bridge/index.ts';
 import { cancelOptions, type ResolvedCancelOptions } from './cancel-options.ts';
@@ -226,6 +226,16 @@ export class Pool extends PgPool implements Source {
   private pulseDetached(): void {
     if (currentScope() === null) super._pulseQueue();
     else detached(() => super._pulseQueue());
+  }
+
+  /** @internal Who waits for a connection gets a new one when this one is closed: virtual time waits for that. */
+  override _remove(client: pg.PoolClient, callback?: () => void): void {
+    const { host, port } = client as pg.PoolClient & Client;
+    const operation = getRunningLoop().clock.real ? null : trackIO('pg close', { label: `${host}:${port}` });
+    super._remove(client, () => {
+      callback?.();
+      operation?.end();
+    });
   }
 
   private readonly countVerdict = (verdict: Verdict): void => {

@@ -1,6 +1,7 @@
 /** In virtual time an hour passes at once, but never while the server is at work. */
 import { createTask, getRunningLoop, sleep, timeout } from '@aiokit/core';
 import { runTest } from '@aiokit/testing';
+import { faultProxy } from '@aiokit/testing/services';
 import { expect, test } from 'vitest';
 import { Pool } from '../src/index.ts';
 import { useServer } from './support.ts';
@@ -88,3 +89,24 @@ test('time goes on while a statement waits for a lock of a task that sleeps', ()
       expect(getRunningLoop().time()).toBeGreaterThanOrEqual(60_000);
     }),
   ));
+
+test('whoever waits in line while a connection is closed does not time out', async () => {
+  await using proxy = await faultProxy(db.url);
+  proxy.delay(50, { direction: 'toClient' }); // The server's goodbye, too.
+  await runTest(async ({ clock }) => {
+    const pool = new Pool({ connectionString: proxy.url(db.url), max: 1, afterCancel: 'destroy' });
+    try {
+      const client = await pool.connect();
+      const query = createTask(() => client.query('select pg_sleep(60)'));
+      await sleep(0);
+      await sleep(0); // It has been sent.
+      query.cancel();
+      await expect(query).rejects.toThrow();
+      client.release();
+      expect((await timeout(3_600_000, () => pool.query('select 1 as one'))).rows).toEqual([{ one: 1 }]);
+      expect(clock.now()).toBe(0);
+    } finally {
+      await pool.end();
+    }
+  });
+});

@@ -115,6 +115,14 @@ const scenarios: Record<string, () => Promise<void>> = {
       await waitAllTasksBlocked();
       expect(pool.totalCount).toBe(0); // It does not, and is gone.
     }),
+  'a connection that is closed before the next one is made': () =>
+    inPool(async (pool) => {
+      const client = await pool.connect();
+      const next = createTask(() => timeout(HOUR, () => pool.query('select 1')));
+      await sleep(0);
+      client.release(true); // The server's goodbye is late.
+      await next;
+    }),
   'the beginning of LISTEN': () => inPool((pool) => timeout(HOUR, () => pool.listen('jobs').ready())),
   'a notification': () => notification(latePostgres.url(postgresServer.url), postgresServer.url),
 
