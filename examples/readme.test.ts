@@ -30,9 +30,12 @@ it('stops all three on their servers when the time is up', { timeout: 60_000 }, 
   const observer = new pg.Client({ connectionString: postgresServer.url });
   await observer.connect();
   const cache = new Redis(redisServer.url);
-  /** What goes on at the servers for the example. */
+  let connection = 0;
+  /** What goes on at the servers for the example: its connection, once it is seen, is known by its process. */
   const goingOn = async () => {
-    const { rows } = await observer.query(`select state from pg_stat_activity where query = 'select pg_sleep(30)'`);
+    const theirs = `select pid, state from pg_stat_activity where query = 'select pg_sleep(30)' or pid = $1`;
+    const { rows } = await observer.query(theirs, [connection]);
+    connection = rows[0]?.pid ?? 0;
     const clients = (await cache.client('LIST')) as string;
     return { query: rows[0]?.state as unknown, blocked: / flags=\w*b/.test(clients), requests };
   };
