@@ -1,7 +1,8 @@
 /**
  * Core against bare promises, and against its peers, on the same work in one run: CPU time per operation. Each competitor has
  * a process of its own, so that nobody inherits another's heap, hooks or compiled code; the processes take turns, and the
- * median of the turns counts. The ratios are what counts; the machine is noisy.
+ * median of the turns counts. The ratios are what counts; the machine is noisy. AIOKIT_PYTHON names a Python that has uvloop and
+ * trio (`pip install uvloop trio`).
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -50,7 +51,8 @@ function figuresOf(name: string): Figures {
 }
 
 function pythonFigures(): Record<string, Figures> {
-  for (const python of ['python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3']) {
+  const named = process.env.AIOKIT_PYTHON;
+  for (const python of named ? [named] : ['python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3']) {
     const { status, stdout } = spawnSync(python, ['core/peers.py'], { cwd: import.meta.dirname, encoding: 'utf8' });
     if (status === 0) return JSON.parse(stdout) as Record<string, Figures>;
   }

@@ -1,4 +1,4 @@
-"""The same work on asyncio and, if it is installed, uvloop: prints {name: {workload: CPU microseconds per operation}} as JSON."""
+"""The same work on asyncio and, where they are installed, uvloop and trio: prints {name: {workload: CPU microseconds per operation}} as JSON."""
 import asyncio, json, statistics, sys, time
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 9
@@ -55,13 +55,16 @@ async def gathers():
     for _ in range(100): await asyncio.gather(*(one() for _ in range(10)))
 
 
-WORK = {'spawn + join, 1,000 at once': at_once, 'spawn + join, one after another': in_turn, 'yield, 100 tasks': yields, 'cancel + join with finally': cancels,
-        'timeout scope': timeouts, 'queue of 10, bounded': queue, 'lock, 10 contenders': lock, 'gather of 10': gathers}
+def workloads(of):
+    get = of.get if isinstance(of, dict) else lambda name: getattr(of, name)
+    return {'spawn + join, 1,000 at once': get('at_once'), 'spawn + join, one after another': get('in_turn'),
+            'yield, 100 tasks': get('yields'), 'cancel + join with finally': get('cancels'), 'timeout scope': get('timeouts'),
+            'queue of 10, bounded': get('queue'), 'lock, 10 contenders': get('lock'), 'gather of 10': get('gathers')}
 
 
-async def measure():
+async def measure(of):
     figures = {}
-    for name, work in WORK.items():
+    for name, work in workloads(of).items():
         rounds = []
         for i in range(ROUNDS + 2):
             start = time.process_time()
@@ -71,9 +74,14 @@ async def measure():
     return figures
 
 
-result = {'asyncio': asyncio.run(measure())}
+here = globals()
+result = {'asyncio': asyncio.run(measure(here))}
 try:
     import uvloop
-    result['uvloop'] = uvloop.run(measure())
+    result['uvloop'] = uvloop.run(measure(here))
+except ImportError: pass
+try:
+    import peers_trio, trio
+    result['trio'] = trio.run(measure, peers_trio)
 except ImportError: pass
 print(json.dumps(result))
