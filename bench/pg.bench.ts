@@ -1,96 +1,51 @@
 /**
- * CPU time per operation of @aiokit/pg against bare pg, in one process, in interleaved rounds: throughput spreads by half on a
- * shared machine, the ratio of CPU times within a round does not. Beside them postgres.js, which pipelines. (Python's asyncpg
- * would be another process with another clock, and is left out.)
- *
- *   node --conditions=@aiokit/source --expose-gc pg.bench.ts [rounds]
+ * @aiokit/pg against bare pg: CPU time per operation. Each has a process of its own, and the processes take turns; the ratio
+ * is that of each turn, and the median of the turns counts. pg twice shows the noise. Beside them postgres.js, which
+ * pipelines. (Python's asyncpg has another clock, and is left out.) TURNS says how often.
  */
-import { createTask } from '@aiokit/core';
-import { Pool } from '@aiokit/pg';
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { postgres } from '@aiokit/testing/services';
 import pg from 'pg';
-import postgresJs from 'postgres';
+import { CONCURRENCY, CONNECTIONS, WORKLOADS } from './pg/workloads.ts';
 
-const ROUNDS = Number(process.argv[2] ?? 40);
-const CONCURRENCY = 50;
-const CONNECTIONS = 10;
+const TURNS = Number(process.env.TURNS ?? 9);
+const NAMES = ['pg', 'aiokit, outside a task', 'aiokit, in a task', 'pg again', 'postgres.js'];
 
-type Ask = (text: string, values?: unknown[]) => PromiseLike<unknown>;
+await using server = await postgres({ server: 'private' });
+const setUp = new pg.Client(server.url);
+await setUp.connect();
+await setUp.query('create table bench (n int, t text)');
+await setUp.end();
 
-interface Workload {
-  readonly name: string;
-  readonly operations: number;
-  readonly text: string;
-  readonly values?: (n: number) => unknown[];
+const turns: Record<string, number>[][] = [];
+for (let turn = 0; turn < TURNS; turn++) {
+  // Each time another one begins.
+  const figures: Record<string, number>[] = [];
+  for (let i = 0; i < NAMES.length; i++)
+    figures[(i + turn) % NAMES.length] = figuresOf(NAMES[(i + turn) % NAMES.length] as string);
+  turns.push(figures);
 }
 
-const WORKLOADS: readonly Workload[] = [
-  { name: 'select 1', operations: 2_000, text: 'select 1' },
-  {
-    name: '100 rows of 10 columns',
-    operations: 400,
-    text: `select ${Array.from({ length: 10 }, (_, c) => `n + ${c} as c${c}`).join(', ')} from generate_series(1, 100) n`,
-  },
-  {
-    name: 'insert',
-    operations: 1_500,
-    text: 'insert into bench (n, t) values ($1, $2)',
-    values: (n) => [n, `text ${n}`],
-  },
-];
-
-async function work(ask: Ask, { operations, text, values }: Workload): Promise<void> {
-  const worker = async () => {
-    for (let n = 0; n < operations / CONCURRENCY; n++) await ask(text, values?.(n));
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+console.log(
+  `Node ${process.version}, PostgreSQL ${server.version}, pool ${CONNECTIONS}, ${CONCURRENCY} at once, ${TURNS} turns\n` +
+    'µs of CPU per operation (median), ratio to pg in the same turn (median)',
+);
+for (const title of Object.keys(WORKLOADS)) {
+  console.log(`\n${title}`);
+  for (const [i, name] of NAMES.entries()) {
+    const own = turns.map((figures) => figures[i]?.[title] as number);
+    const ratio = median(turns.map((figures) => (figures[i]?.[title] as number) / (figures[0]?.[title] as number)));
+    console.log(`  ${name.padEnd(24)} ${median(own).toFixed(2).padStart(8)}  ${ratio.toFixed(3)}`);
+  }
 }
 
-/** In µs of CPU per operation. */
-async function measure(body: () => Promise<unknown>, operations: number): Promise<number> {
-  globalThis.gc?.();
-  const before = process.cpuUsage();
-  await body();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / operations;
+function figuresOf(name: string): Record<string, number> {
+  const file = fileURLToPath(new URL('pg/competitor-process.ts', import.meta.url));
+  const output = execFileSync(process.execPath, [...process.execArgv, file, name, server.url], { encoding: 'utf8' });
+  return JSON.parse(output) as Record<string, number>;
 }
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] as number;
 }
-
-await using server = await postgres({ server: 'private' });
-const bare = new pg.Pool({ connectionString: server.url, max: CONNECTIONS });
-const ours = new Pool({ connectionString: server.url, max: CONNECTIONS });
-const other = postgresJs(server.url, { max: CONNECTIONS });
-await bare.query('create table bench (n int, t text)');
-console.log(
-  `Node ${process.version}, PostgreSQL ${server.version}, pool ${CONNECTIONS}, ${CONCURRENCY} at once, ${ROUNDS} rounds`,
-);
-console.log('µs of CPU per operation (median), ratio to pg in the same round (median)');
-for (const workload of WORKLOADS) {
-  const variants = [
-    { label: 'pg', run: () => work((text, values) => bare.query(text, values), workload) },
-    { label: 'aiokit, outside a task', run: () => work((text, values) => ours.query(text, values), workload) },
-    {
-      label: 'aiokit, in a task',
-      run: async () => createTask(() => work((text, values) => ours.query(text, values), workload)),
-    },
-    { label: 'postgres.js', run: () => work((text, values) => other.unsafe(text, values as never[]), workload) },
-  ];
-  const times = variants.map((): number[] => []);
-  for (const { run } of variants) await run();
-  for (let round = 0; round < ROUNDS; round++) {
-    for (let i = 0; i < variants.length; i++) {
-      const index = (i + round) % variants.length;
-      times[index]?.push(await measure((variants[index] as (typeof variants)[0]).run, workload.operations));
-    }
-  }
-  console.log(`\n${workload.name}`);
-  for (const [i, { label }] of variants.entries()) {
-    const own = times[i] as number[];
-    const ratio = median(own.map((time, round) => time / (times[0]?.[round] as number)));
-    console.log(`  ${label.padEnd(24)} ${median(own).toFixed(2).padStart(8)}  ${ratio.toFixed(3)}`);
-  }
-}
-await Promise.all([bare.end(), ours.end(), other.end()]);
