@@ -19,6 +19,8 @@ export interface LoopActivity {
 export interface OperationOptions {
   /** What is waited for, as a report should show it: a statement, a command, a URL. */
   label?: string;
+  /** Who is to answer, as `host:port`: asked when a report needs it. */
+  peer?: () => string | undefined;
   /** It may last for ever (LISTEN, BLPOP, an accepting socket): it does not hold the clock, but is fenced before a jump. */
   open?: boolean;
   /** Resolves when everything that the peer sent before has arrived (a PING, an empty query). */

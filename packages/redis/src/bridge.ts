@@ -31,7 +31,11 @@ export interface Sender {
 export interface Caller extends Sender {
   [MAKING]: CommandCall | null;
   readonly offline: OfflineCleaner;
-  readonly options: { readonly keyPrefix?: string | Buffer | undefined };
+  readonly options: {
+    readonly keyPrefix?: string | Buffer | undefined;
+    readonly host?: string | undefined;
+    readonly port?: number | undefined;
+  };
 }
 
 /** Sends a builtin command on behalf of the current task. `line`: where it is sent to, the caller itself or its autopipeline. */
@@ -91,7 +95,12 @@ abstract class Call extends Bridge<unknown> implements Passage {
   constructor(label: string) {
     super();
     // Only a virtual clock has to know; on a real one it would cost every command.
-    this.operation = getRunningLoop().clock.real ? null : trackIO('redis', { label });
+    this.operation = getRunningLoop().clock.real ? null : trackIO('redis', { label, peer: () => this.peer() });
+  }
+
+  /** The server, as `host:port`; undefined in a cluster. */
+  protected peer(): string | undefined {
+    return undefined;
   }
 
   follow(promise: Promise<unknown>): void {
@@ -120,6 +129,11 @@ export class CommandCall extends Call {
 
   sentBy(caller: Caller): void {
     this.caller = caller;
+  }
+
+  protected override peer(): string | undefined {
+    const { host, port } = this.caller?.options ?? {};
+    return host === undefined ? undefined : `${host}:${port}`;
   }
 
   /** Its command was made; `isShared` if it went into an autopipeline. */

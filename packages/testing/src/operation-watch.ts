@@ -7,6 +7,7 @@ import { delay, realClearTimeout, realNow, realSetTimeout } from './real-time.ts
 export interface Stall {
   readonly kind: string;
   readonly label: string | undefined;
+  readonly peer?: string | undefined;
   /** Real ms in flight. */
   readonly age: number;
 }
@@ -82,7 +83,7 @@ export class OperationWatch {
       const age = now - entry.since;
       if (age >= ioTimeout && !entry.reported) {
         entry.reported = true;
-        this.options.onStall({ kind: operation.kind, label: operation.label, age });
+        this.options.onStall({ kind: operation.kind, label: operation.label, peer: operation.peer?.(), age });
       }
       const ask = this.askWhoBlocks(operation, entry, now);
       const limit = entry.reported ? Infinity : Math.max(1, ioTimeout - age);
@@ -123,11 +124,11 @@ export class OperationWatch {
   private changesAtFence = 0;
 
   /** Resolves when everything that the peer sent before has arrived. */
-  private async ask({ kind, label, fence }: Operation): Promise<void> {
+  private async ask({ kind, label, peer, fence }: Operation): Promise<void> {
     const { quiet, ioTimeout, onStall } = this.options;
     if (fence === undefined) return unnoticed(() => delay(quiet));
     const what = `${label ?? ''} (asked whether anything is on its way)`;
-    const tell = () => onStall({ kind, label: what, age: ioTimeout });
+    const tell = () => onStall({ kind, label: what, peer: peer?.(), age: ioTimeout });
     const late = unnoticed(() => realSetTimeout(tell, ioTimeout));
     try {
       await fence();
@@ -185,6 +186,11 @@ function servedIn(operations: ReadonlySet<Operation>): Map<string, number> {
   return served;
 }
 
-export function describeStall({ kind, label, age }: Stall): string {
-  return `${kind}${label === undefined ? '' : ` ${label}`}, in flight for ${Math.round(age)} ms of real time`;
+export function describeStall({ kind, label, peer, age }: Stall): string {
+  return `${describeOperation(kind, label, peer)}, in flight for ${Math.round(age)} ms of real time`;
+}
+
+/** What is waited for, and from whom: `pg select 1 at localhost:5432`. */
+export function describeOperation(kind: string, label: string | undefined, peer: string | undefined): string {
+  return `${kind}${label === undefined ? '' : ` ${label}`}${peer === undefined ? '' : ` at ${peer}`}`;
 }

@@ -14,7 +14,7 @@ import { insideRun, outsideRun } from './current-run.ts';
 import { OperationStalledError, TestTimeoutError } from './errors.ts';
 import { installGlobals } from './install-globals.ts';
 import { Leaks } from './leaks.ts';
-import { describeStall, type Stall } from './operation-watch.ts';
+import { describeOperation, describeStall, type Stall } from './operation-watch.ts';
 import { realClearTimeout, realSetTimeout } from './real-time.ts';
 import type { RunTestOptions } from './run-test.ts';
 import type { TestContext } from './test-context.ts';
@@ -191,7 +191,7 @@ export class TestRun {
 
   private state(): string {
     const operations = [...this.loop.activity.operations].map(
-      ({ kind, label, open }) => `- ${kind}${label === undefined ? '' : ` ${label}`}${open ? ' (open-ended)' : ''}\n`,
+      ({ kind, label, peer, open }) => `- ${describeOperation(kind, label, peer?.())}${open ? ' (open-ended)' : ''}\n`,
     );
     const inFlight = operations.length === 0 ? '' : `Operations in flight:\n${operations.join('')}`;
     return `${inFlight}Tasks:\n${formatTaskTree(this.loop)}`;

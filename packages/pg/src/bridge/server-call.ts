@@ -40,7 +40,8 @@ export abstract class ServerCall<T> extends PgCall<T> {
     client._isTimed = true;
     if (this._loop.clock.real) return;
     const label = this.query.text ?? this.query.name ?? '';
-    this.operation = trackIO('pg', { label, blockedBy: () => isBlocked(client) });
+    const peer = () => `${client.host}:${client.port}`;
+    this.operation = trackIO('pg', { label, peer, blockedBy: () => isBlocked(client) });
   }
 
   protected end(error: Error | null | undefined, result?: T): void {
