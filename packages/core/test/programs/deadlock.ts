@@ -17,9 +17,13 @@ async function many(): Promise<void> {
 }
 
 async function secondRun(): Promise<void> {
-  await using runner = new Runner();
-  await runner.run(() => void createTask(() => new Future<void>(), { name: 'of the first run' }));
-  await runner.run(() => new Future<void>());
+  const runner = new Runner();
+  try {
+    await runner.run(() => void createTask(() => new Future<void>(), { name: 'of the first run' }));
+    await runner.run(() => new Future<void>());
+  } finally {
+    await runner.close();
+  }
 }
 
 async function stubborn(): Promise<void> {
