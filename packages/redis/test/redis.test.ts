@@ -181,8 +181,8 @@ test('a process ends after quit, whatever connections rest', async () => {
     await run(async () => {
       await timeout(50, () => redis.blpop('q', 0)).catch(() => {});
       await redis.transaction((tx) => tx.multi().ping());
-      await using news = redis.listen('news');
-      await news.ready();
+      const news = redis.listen('news');
+      await news.ready().finally(() => news[Symbol.asyncDispose]());
     });
     await redis.quit();
     const quit = performance.now();
