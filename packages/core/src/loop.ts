@@ -72,6 +72,8 @@ export class EventLoop {
     this._context = new NestedScope(this, null);
     this._context.close();
     this.detachClock = this.clock.attach?.(this);
+    // Node 22 begins to follow contexts at the first value: a task's must not be that one, it would stay (see Task._start).
+    registry.context.enterWith(registry.context.getStore());
   }
 
   /** Monotonic time of the loop's clock, in ms. */
