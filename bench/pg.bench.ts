@@ -1,49 +1,57 @@
 /**
- * @aiokit/pg against bare pg: CPU time per operation. Each has a process of its own, and the processes take turns; the ratio
- * is that of each turn, and the median of the turns counts. pg twice shows the noise. Beside them postgres.js, which
- * pipelines. (Python's asyncpg has another clock, and is left out.) TURNS says how often.
+ * @aiokit/pg against bare pg: CPU time of the client per operation. Each competitor has a process of its own, away from the
+ * server's core. They live side by side and take turns of some 50 ms, so that what the machine does besides meets all of
+ * them; the ratio is that of each turn, and the median of the turns counts. Processes differ from start to start (by what
+ * the engine compiles and where it puts it), hence several generations of them. pg twice shows the noise. Beside them
+ * postgres.js, which pipelines, and Python's asyncpg, where `AIOKIT_PYTHON` (or python3) has it.
  */
-import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { postgres } from '@aiokit/testing/services';
 import pg from 'pg';
+import { Competitor, hasAsyncpg, pin } from './pg/competitor.ts';
 import { CONCURRENCY, CONNECTIONS, WORKLOADS } from './pg/workloads.ts';
 
-const TURNS = Number(process.env.TURNS ?? 9);
+const GENERATIONS = Number(process.env.GENERATIONS ?? 3);
+const WARM_UP = 25; // Until everything is compiled: it takes some 50,000 queries.
+const TURNS = 25;
 const NAMES = ['pg', 'aiokit, outside a task', 'aiokit, in a task', 'pg again', 'postgres.js'];
+if (hasAsyncpg()) NAMES.push('asyncpg');
 
 await using server = await postgres({ server: 'private' });
+pin(server.pid, 1);
 const setUp = new pg.Client(server.url);
 await setUp.connect();
-await setUp.query('create table bench (n int, t text)');
-await setUp.end();
+await setUp.query('create unlogged table bench (n int, t text)');
 
-const turns: Record<string, number>[][] = [];
-for (let turn = 0; turn < TURNS; turn++) {
-  // Each time another one begins.
-  const figures: Record<string, number>[] = [];
-  for (let i = 0; i < NAMES.length; i++)
-    figures[(i + turn) % NAMES.length] = figuresOf(NAMES[(i + turn) % NAMES.length] as string);
-  turns.push(figures);
-}
-
-console.log(
-  `Node ${process.version}, PostgreSQL ${server.version}, pool ${CONNECTIONS}, ${CONCURRENCY} at once, ${TURNS} turns\n` +
-    'µs of CPU per operation (median), ratio to pg in the same turn (median)',
-);
-for (const title of Object.keys(WORKLOADS)) {
-  console.log(`\n${title}`);
-  for (const [i, name] of NAMES.entries()) {
-    const own = turns.map((figures) => figures[i]?.[title] as number);
-    const ratio = median(turns.map((figures) => (figures[i]?.[title] as number) / (figures[0]?.[title] as number)));
-    console.log(`  ${name.padEnd(24)} ${median(own).toFixed(2).padStart(8)}  ${ratio.toFixed(3)}`);
+/** By workload and competitor: µs of CPU per operation in each turn. */
+const figures: Record<string, number[][]> = {};
+for (let generation = 0; generation < GENERATIONS; generation++) {
+  await using competitors = new AsyncDisposableStack();
+  const all = NAMES.map((name) => competitors.use(new Competitor(name, server.url)));
+  for (const [title, workload] of Object.entries(WORKLOADS)) {
+    const found = (figures[title] ??= NAMES.map(() => []));
+    await setUp.query('truncate bench');
+    for (const competitor of all) for (let i = 0; i < WARM_UP; i++) await competitor.work(workload);
+    for (let turn = 0; turn < TURNS; turn++) {
+      for (let i = 0; i < all.length; i++) {
+        const who = (i + turn) % all.length; // Each time another one begins.
+        found[who]?.push(await (all[who] as Competitor).work(workload));
+      }
+    }
   }
 }
+await setUp.end();
 
-function figuresOf(name: string): Record<string, number> {
-  const file = fileURLToPath(new URL('pg/competitor-process.ts', import.meta.url));
-  const output = execFileSync(process.execPath, [...process.execArgv, file, name, server.url], { encoding: 'utf8' });
-  return JSON.parse(output) as Record<string, number>;
+console.log(
+  `Node ${process.version}, PostgreSQL ${server.version}, pool ${CONNECTIONS}, ${CONCURRENCY} at once, ${GENERATIONS} times ${TURNS} turns\n` +
+    'µs of CPU per operation (median), ratio to pg in the same turn (median)',
+);
+for (const [title, found] of Object.entries(figures)) {
+  console.log(`\n${title}`);
+  const bare = found[0] as number[];
+  for (const [i, own] of found.entries()) {
+    const ratio = median(own.map((cpu, turn) => cpu / (bare[turn] as number)));
+    console.log(`  ${NAMES[i]?.padEnd(24)} ${median(own).toFixed(2).padStart(8)}  ${ratio.toFixed(3)}`);
+  }
 }
 
 function median(values: readonly number[]): number {
