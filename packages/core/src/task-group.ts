@@ -11,7 +11,7 @@ import { type CancelledError, InvalidStateError } from './errors.ts';
 import { ExceptionGroup } from './exception-group.ts';
 import { FAILED, Future, makeCancel, PENDING, RESOLVED } from './future.ts';
 import { registry } from './registry.ts';
-import { cancelScope, cancelsAround, currentScope, NestedScope, type Scope } from './scope.ts';
+import { cancelScope, cancelsAround, currentScope, NestedScope, type Scope, wasSent } from './scope.ts';
 import { Semaphore } from './semaphore.ts';
 import { Task, type TaskOptions } from './task.ts';
 import type { Joiner } from './waiter.ts';
@@ -157,7 +157,7 @@ export class TaskGroup implements Joiner {
     const bodyFailed = 'error' in outcome;
     let cancel = bodyFailed ? cancelIn(outcome.error, this._scope) : null;
     const bodyError = bodyFailed && cancel === null ? outcome : null;
-    if (bodyFailed && !this.aborting) this.abort(passedOn(cancel));
+    if (bodyFailed && !this.aborting) this.abort(passedOn(cancel, this._scope));
     let late: CancelledError | null = null;
     while (this.children.size > 0) {
       this.allEnded = new AllEnded(this._scope.loop);
@@ -167,7 +167,7 @@ export class TaskGroup implements Joiner {
         late = error as CancelledError;
         if (!this.aborting) {
           cancel = late;
-          this.abort(passedOn(late));
+          this.abort(passedOn(late, this._scope));
         }
       }
       this.allEnded = null;
@@ -242,11 +242,12 @@ class AllEnded extends Future<void> {
 }
 
 /**
- * The cancel that children get when their group is cancelled. A reason was meant for the group's task; without one it is
- * the same cancel, so that a child that was sent it already (by the end of `run()`) is not interrupted in its cleanup.
+ * The cancel that children get when their group is cancelled. A reason was meant for the group's task, and a cancel that
+ * only came out of something awaited was not meant for the group at all; else it is the same cancel, so that a child that
+ * was sent it already (by the end of `run()`) is not interrupted in its cleanup.
  */
-function passedOn(error: CancelledError | null): CancelledError {
-  return error !== null && error.reason === undefined ? error : makeCancel(undefined);
+function passedOn(error: CancelledError | null, scope: Scope): CancelledError {
+  return error !== null && error.reason === undefined && wasSent(scope, error) ? error : makeCancel(undefined);
 }
 
 /** A slot is held until the work has really ended. */
