@@ -3,7 +3,7 @@
  */
 import { CancelledError } from './errors.ts';
 import { CANCELLED, Future, PENDING } from './future.ts';
-import { currentScope, liveScope, type Scope } from './scope.ts';
+import { currentScope, liveScope, peekPending, type Scope, takePending } from './scope.ts';
 import { Waiter } from './waiter.ts';
 
 /**
@@ -51,8 +51,9 @@ export abstract class Bridge<T> extends Future<T> {
   }
 
   /**
-   * Counts the current scope as waiting from now on, without an `await`: for calls that answer through a callback. A cancel
-   * that meets it stays visible in `cancelling()` and `throwIfCancelled()`.
+   * Counts the current scope as waiting from now on, without an `await`: for calls that answer through a callback, or
+   * through a promise of somebody else's. A cancel that meets it stays visible in `cancelling()` and `throwIfCancelled()`.
+   * One that was pending already meets it at the end of this turn, unless an `await` has met that before.
    */
   waitFromNow(): this {
     const scope = currentScope();
@@ -60,7 +61,14 @@ export abstract class Bridge<T> extends Future<T> {
     const waiter = new Waiter(this, ignore, ignore);
     waiter.joinScope(scope);
     this._enlist(waiter);
+    if (peekPending(scope) !== null) afterMicrotasks(() => this.meetPending(scope));
     return this;
+  }
+
+  private meetPending(scope: Scope): void {
+    if (this._state !== PENDING) return;
+    const taken = takePending(scope);
+    if (taken !== null) this._cancel(taken.error, scope);
   }
 
   /** @internal */
@@ -87,6 +95,11 @@ export abstract class Bridge<T> extends Future<T> {
     if (scope === null || (scope.task !== null && scope.task._state !== PENDING)) return;
     scope.pending ??= { error, own: false, onTaken: null, sticky: false };
   }
+}
+
+/** Node runs its ticks when no microtask is left. */
+function afterMicrotasks(callback: () => void): void {
+  queueMicrotask(() => process.nextTick(callback));
 }
 
 function ignore(): void {}

@@ -31,6 +31,12 @@ export function checkSignal(value: unknown, name: string): void {
   throw new TypeError(`${name} must be an AbortSignal, got ${shown(value)}`);
 }
 
+export function checkClock(value: unknown, name: string): void {
+  const clock = value as Record<string, unknown> | null;
+  if (['now', 'wallTime', 'setTimer'].every((method) => typeof clock?.[method] === 'function')) return;
+  throw new TypeError(`${name} must be a Clock, with now(), wallTime() and setTimer(), got ${shown(value)}`);
+}
+
 /** A name for reports and task trees. */
 export function checkName(name: unknown): void {
   if (name !== undefined && typeof name !== 'string')

@@ -15,16 +15,20 @@ export function guardFloatingCancels(): void {
   process.on('unhandledRejection', onUnhandledRejection);
 }
 
-function onUnhandledRejection(reason: unknown, promise: Promise<unknown>): void {
+function onUnhandledRejection(reason: unknown): void {
   if (reason instanceof CancelledError) {
     if (process.env.AIOKIT_DEBUG === '1') console.error('A floating promise was cancelled:', reason);
     return;
   }
   // Somebody else listens, too: then Node would have done nothing more.
   if (process.listenerCount('unhandledRejection') > 1) return;
-  if (modeOf(process.execArgv, process.env.NODE_OPTIONS) === 'warn') return warn(reason);
-  if (modeOf(process.execArgv, process.env.NODE_OPTIONS) === 'none') return;
-  void promise;
+  const mode = modeOf(process.execArgv, process.env.NODE_OPTIONS);
+  if (mode === 'none' || mode === 'warn') return; // In the latter Node warns whether anybody listens or not.
+  if (mode === 'warn-with-error-code') {
+    warn(reason);
+    process.exitCode = 1;
+    return;
+  }
   throw reason instanceof Error ? reason : unhandled(reason);
 }
 

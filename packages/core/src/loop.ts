@@ -3,7 +3,7 @@
  * what nobody else takes. A default loop always exists; `run()` makes one with a lifetime.
  */
 import { Activity, type LoopActivity, type Operation, type OperationOptions } from './activity.ts';
-import { checkFunction, checkMs, shown } from './check.ts';
+import { checkClock, checkFunction, checkMs, checkOptions, shown } from './check.ts';
 import { type Clock, type ClockTimer, RealClock } from './clock.ts';
 import { currentLoop } from './current-loop.ts';
 import { timed, timedResume } from './debug.ts';
@@ -61,6 +61,8 @@ export class EventLoop {
   private detachClock: (() => void) | undefined;
 
   constructor(options: EventLoopOptions = {}) {
+    checkOptions(options, 'options');
+    if (options.clock !== undefined) checkClock(options.clock, 'options.clock');
     this.name = options.name ?? 'loop';
     this.clock = options.clock ?? realClock();
     this.debug = options.debug ?? process.env.AIOKIT_DEBUG === '1';

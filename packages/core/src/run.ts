@@ -1,7 +1,7 @@
 /**
  * `run` and `Runner`: a loop with a lifetime. What still runs when main ends is cancelled and awaited.
  */
-import { checkFunction, checkMs, checkOptions, checkSignal } from './check.ts';
+import { checkFunction, checkMs, checkName, checkOptions, checkSignal } from './check.ts';
 import { type Clock, RealClock } from './clock.ts';
 import { declareDeadlock, watchForDeadlock } from './deadlock.ts';
 import { place } from './debug.ts';
@@ -77,6 +77,7 @@ export class Runner implements AsyncDisposable {
 
   constructor(options: RunOptions = {}) {
     checkOptions(options, 'options');
+    checkName(options.name);
     if (options.signal !== undefined) checkSignal(options.signal, 'options.signal');
     if (options.closeTimeout !== undefined) checkMs(options.closeTimeout, 'options.closeTimeout');
     this.options = options;

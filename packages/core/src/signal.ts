@@ -26,7 +26,9 @@ export function currentSignal(): AbortSignal {
 }
 
 /**
- * Runs `body` so that the signal's abort cancels everything in it. An abort rejects with the signal's own `reason`.
+ * Runs `body` so that the signal's abort cancels everything in it. An abort rejects with the signal's own `reason`, once the
+ * body has ended: as with a task's cancel, a body that waits in a foreign promise meets it at its next wait (a `timeout` around it
+ * does not wait for that).
  *
  * @throws `signal.reason`, also at once if the signal is aborted already.
  */

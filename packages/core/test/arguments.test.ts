@@ -7,6 +7,7 @@ import {
   Condition,
   createTask,
   detached,
+  EventLoop,
   ExceptionGroup,
   Future,
   gather,
@@ -137,6 +138,18 @@ const cases: [string, () => unknown, typeof TypeError | typeof RangeError, strin
     () => shield(bad(null)),
     TypeError,
     'item must be a function, a Task, a Future or a promise, got null',
+  ],
+  [
+    'a loop with half a clock',
+    () => new EventLoop(bad({ clock: {} })),
+    TypeError,
+    'options.clock must be a Clock, with now(), wallTime() and setTimer(), got {}',
+  ],
+  [
+    'a Runner with a number for a name',
+    () => new Runner(bad({ name: 1 })),
+    TypeError,
+    'options.name must be a string, got 1',
   ],
   ['until of a function', () => until(bad(noop)), TypeError, 'promise must be a promise, got function noop'],
   [

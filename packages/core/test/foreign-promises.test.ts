@@ -114,6 +114,21 @@ describe('until', () => {
     await sleep(1);
   });
 
+  test('abandons a task, too: it goes on', async () => {
+    const task = createTask(() => sleep(50, 'done'));
+    await expect(timeout(5, () => until(task))).rejects.toThrow(TimeoutError);
+    expect(await until(task)).toBe('done');
+  });
+
+  test('takes the failure of a task that it waits for, and no other', async () => {
+    const task = createTask(() => sleep(5).then(() => Promise.reject(new Error('broken'))));
+    await expect(until(task)).rejects.toThrow('broken');
+    const left = createTask(() => sleep(5).then(() => Promise.reject(new Error('left'))));
+    await expect(timeout(1, () => until(left))).rejects.toThrow(TimeoutError);
+    await sleep(10);
+    expect((left.exception() as Error).message).toBe('left');
+  });
+
   test('is pending for a promise that never settles, under Promise.all as well', async () => {
     const task = createTask(() => Promise.all([until(new Promise(() => {})), until(new Promise(() => {}))]));
     await sleep(1);

@@ -97,6 +97,7 @@ describe.each(Object.entries(classes))('%s', (name, Pool) => {
   it('shuts down without waiting, too', async () => {
     const pool = make();
     const job = pool.submit(() => 'done');
+    expect(() => pool.shutdown(null as never)).toThrow('options must be an object, got null');
     await pool.shutdown({ wait: false });
     expect(job.done()).toBe(false);
     expect(await job).toBe('done');

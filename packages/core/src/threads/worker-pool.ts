@@ -133,7 +133,9 @@ export abstract class WorkerPool implements Executor, AsyncDisposable {
    * Takes no more jobs and ends the workers when those that were submitted are done, or, with `cancel`, at once.
    * A cancel of the wait abandons only the wait. May be called again.
    */
-  shutdown({ wait = true, cancel = false }: ShutdownOptions = {}): Promise<void> {
+  shutdown(options: ShutdownOptions = {}): Promise<void> {
+    checkOptions(options, 'options');
+    const { wait = true, cancel = false } = options;
     this.isShutDown = true;
     if (cancel) this.cancelAll();
     this.feed();
