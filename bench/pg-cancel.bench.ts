@@ -13,7 +13,8 @@ import { Pool } from '@aiokit/pg';
 import { type PostgresServer, postgres } from '@aiokit/testing/services';
 import type { StateSeen } from './pg/observer.ts';
 
-const CANCELS = Number(process.argv[2] ?? 500);
+const CANCELS = Number(process.argv[2] ?? 1000);
+const WARM_UP = 200;
 const STORM = Number(process.env.AIOKIT_BENCH_STORM ?? 0);
 const WATCHED = 'cancelled';
 
@@ -53,7 +54,7 @@ async function latencies({ url, ca }: PostgresServer, observerUrl: string, atOnc
   using observed = new Observed(observerUrl);
   const found: number[] = [];
   await Promise.all(Array.from({ length: atOnce }, () => pool.query('select pg_sleep(0.01)')));
-  while (found.length < CANCELS) {
+  while (found.length < WARM_UP + CANCELS) {
     const tasks = Array.from({ length: atOnce }, () => createTask(() => pool.query('select pg_sleep(60)')));
     await observed.all('active', atOnce);
     await delay(5); // beyond the short grace that a query has to end by itself
@@ -63,7 +64,7 @@ async function latencies({ url, ca }: PostgresServer, observerUrl: string, atOnc
     for (const { at } of await observed.all('idle', atOnce)) found.push(at - cancelledAt);
   }
   await pool.end();
-  return found.sort((a, b) => a - b);
+  return found.slice(WARM_UP).sort((a, b) => a - b);
 }
 
 /** Cancels queries at random instants, beside neighbours that check what they get. */

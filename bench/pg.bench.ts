@@ -3,11 +3,12 @@
  * server's core. They live side by side and take turns of some 50 ms, so that what the machine does besides meets all of
  * them; the ratio is that of each turn, and the median of the turns counts. Processes differ from start to start (by what
  * the engine compiles and where it puts it), hence several generations of them. pg twice shows the noise. Beside them
- * postgres.js, which pipelines, and Python's asyncpg, where `AIOKIT_PYTHON` (or python3) has it.
+ * postgres.js, which pipelines, and Python's asyncpg, where `AIOKIT_PYTHON` (or python3) has it. `AIOKIT_NODE` names another
+ * Node for the competitors.
  */
 import { postgres } from '@aiokit/testing/services';
 import pg from 'pg';
-import { Competitor, hasAsyncpg, pin } from './pg/competitor.ts';
+import { Competitor, hasAsyncpg, nodeVersion, pin } from './pg/competitor.ts';
 import { CONCURRENCY, CONNECTIONS, WORKLOADS } from './pg/workloads.ts';
 
 const GENERATIONS = Number(process.env.GENERATIONS ?? 3);
@@ -42,7 +43,7 @@ for (let generation = 0; generation < GENERATIONS; generation++) {
 await setUp.end();
 
 console.log(
-  `Node ${process.version}, PostgreSQL ${server.version}, pool ${CONNECTIONS}, ${CONCURRENCY} at once, ${GENERATIONS} times ${TURNS} turns\n` +
+  `Node ${nodeVersion()}, PostgreSQL ${server.version}, pool ${CONNECTIONS}, ${CONCURRENCY} at once, ${GENERATIONS} times ${TURNS} turns\n` +
     'µs of CPU per operation (median), ratio to pg in the same turn (median)',
 );
 for (const [title, found] of Object.entries(figures)) {

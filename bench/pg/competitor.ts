@@ -30,6 +30,12 @@ export class Competitor {
 }
 
 const PYTHON = process.env.AIOKIT_PYTHON ?? 'python3';
+const NODE = process.env.AIOKIT_NODE ?? process.execPath;
+
+/** The version of Node that competitors run on: of this one, or of `AIOKIT_NODE`. */
+export function nodeVersion(): string {
+  return execFileSync(NODE, ['--version'], { encoding: 'utf8' }).trim();
+}
 
 /** Whether there is a Python that has asyncpg. */
 export function hasAsyncpg(): boolean {
@@ -47,5 +53,5 @@ export function pin(pid: number | undefined, core: number): void {
 
 function commandOf(name: string, url: string): [string, string[]] {
   if (name === 'asyncpg') return [PYTHON, ['asyncpg_process.py', url, String(CONNECTIONS), String(CONCURRENCY)]];
-  return [process.execPath, [...process.execArgv, 'competitor-process.ts', name, url]];
+  return [NODE, [...process.execArgv, 'competitor-process.ts', name, url]];
 }

@@ -7,6 +7,7 @@
  * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
 import { isIP } from 'node:net';
+import { type ConnectionOptions, createSecureContext, type SecureContext } from 'node:tls';
 import type { Client } from './client.ts';
 import { PgConnection, type WireConnection } from './pg-internals.ts';
 
@@ -63,8 +64,31 @@ function addressOf(client: Client): Address | null {
 }
 
 /** The same certificate is expected as for the first connection: that of the host's name, not of its address. */
-function sslOf(client: Client): object | false {
+function sslOf(client: Client): ConnectionOptions | false {
   if (!client.ssl) return false;
   const ssl = typeof client.ssl === 'object' ? client.ssl : {};
-  return { ...ssl, host: client.host, ...(isIP(client.host) === 0 ? { servername: client.host } : {}) };
+  return {
+    ...ssl,
+    host: client.host,
+    ...(isIP(client.host) === 0 ? { servername: client.host } : {}),
+    secureContext: secureContextOf(client, ssl),
+  };
 }
+
+/**
+ * Made once per connection: to make one out of the same files costs half as much as the handshake. (pg's own is closed after
+ * one use.) Files that are no longer valid are an error of the second connection: pg meets it again, and tells.
+ */
+function secureContextOf(client: Client, ssl: ConnectionOptions): SecureContext | undefined {
+  const made = secureContexts.get(client) ?? ssl.secureContext;
+  if (made !== undefined) return made;
+  try {
+    const context = createSecureContext(ssl);
+    secureContexts.set(client, context);
+    return context;
+  } catch {
+    return undefined;
+  }
+}
+
+const secureContexts = new WeakMap<Client, SecureContext>();

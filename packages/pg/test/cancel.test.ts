@@ -1,6 +1,11 @@
 /** The safe cancel itself: what may go wrong between the request of a cancel and the next statement on the connection. */
 import { channel } from 'node:diagnostics_channel';
-import { Socket } from 'node:net';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, Socket } from 'node:net';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream';
+import { createServer } from 'node:tls';
 import { createTask, isCancelled, run, sleep, timeout } from '@aiokit/core';
 import { faultProxy } from '@aiokit/testing/services';
 import pg from 'pg';
@@ -426,10 +431,47 @@ describe('a cancel of a connection elsewhere', () => {
     await using server = await startServer({ tls: true });
     const pool = new Pool({ connectionString: server.url, ssl: { ca: server.ca as string }, max: 1 });
     await pool.query('select 1'); // connected
-    await expect(timeout(200, () => pool.query('select pg_sleep(60)'))).rejects.toMatchObject({ name: 'TimeoutError' });
-    expect(pool.statistics()).toMatchObject({ total: 1, idle: 1, cancels: { consumed: 1 } });
     const tls = await pool.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()');
     expect(tls.rows).toEqual([{ ssl: true }]);
+    for (const consumed of [1, 2]) {
+      await expect(timeout(200, () => pool.query('select pg_sleep(60)'))).rejects.toMatchObject({
+        name: 'TimeoutError',
+      });
+      expect(pool.statistics()).toMatchObject({ total: 1, idle: 1, cancels: { consumed } });
+    }
+    await pool.end();
+  });
+
+  test('shows the client certificate of the connection', async () => {
+    await using certified = await startServer({ tls: true }); // for its certificate
+    const [cert, key] = ['server.crt', 'server.key'].map((file) => readFileSync(join(certified.socketDir, file)));
+    const credentials = { ca: cert as Buffer, cert: cert as Buffer, key: key as Buffer };
+    const options = { ...credentials, requestCert: true, ALPNProtocols: ['postgresql'] };
+    const proxy = createServer(options, (socket) => {
+      const server = connect(db.server.port, db.server.host);
+      pipeline(socket, server, socket, () => {});
+    });
+    await once(proxy.listen(0), 'listening');
+    const { port } = proxy.address() as AddressInfo;
+    const { user } = db.server;
+    const config = { host: 'localhost', port, user, database: 'postgres', ssl: credentials, max: 1 };
+    const pool = new Pool({ ...config, sslnegotiation: 'direct', afterCancel: 'trust' });
+    await pool.query('select 1'); // connected
+    await expect(timeout(200, () => pool.query('select pg_sleep(60)'))).rejects.toMatchObject({ name: 'TimeoutError' });
+    expect(pool.statistics()).toMatchObject({ total: 1, idle: 1, cancels: { consumed: 1 } });
+    await pool.end();
+    proxy.close();
+  });
+
+  test('gives the connection up when its TLS files are no longer valid', async () => {
+    await using server = await startServer({ tls: true });
+    const { host, port, user, ca } = server;
+    const ssl: { ca: string; cert?: string } = { ca: ca as string };
+    const pool = new Pool({ host, port, user, database: 'postgres', ssl, max: 1 });
+    await pool.query('select 1'); // connected
+    ssl.cert = 'no certificate';
+    await expect(timeout(200, () => pool.query('select pg_sleep(60)'))).rejects.toMatchObject({ name: 'TimeoutError' });
+    expect(pool.statistics()).toMatchObject({ total: 0, cancels: { dead: 1 } });
     await pool.end();
   });
 
@@ -437,8 +479,8 @@ describe('a cancel of a connection elsewhere', () => {
     await using other = await startServer();
     const stream = () => {
       const socket = new Socket();
-      const connect = socket.connect as (port: number, host: string) => Socket;
-      socket.connect = (() => connect.call(socket, db.server.port, db.server.host)) as never;
+      const connectTo = socket.connect as (port: number, host: string) => Socket;
+      socket.connect = (() => connectTo.call(socket, db.server.port, db.server.host)) as never;
       return socket;
     };
     const pool = new Pool({ connectionString: other.url, stream: stream as never, max: 1 });

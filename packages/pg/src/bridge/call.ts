@@ -1,4 +1,4 @@
-import { Bridge, type CancelledError, currentScope, detached, Future, peekPending, type Scope } from '@aiokit/core';
+import { Bridge, type CancelledError, currentScope, detached } from '@aiokit/core';
 import type { Callback } from '../pg-internals.ts';
 
 /** A call that a callback may be told of instead of an awaiter. */
@@ -8,24 +8,7 @@ export abstract class PgCall<T> extends Bridge<T> {
   /** For a call with a callback: it waits from now on. */
   tell(callback: Callback<T>): void {
     this.callback = callback;
-    this.waitWithoutAwait();
-  }
-
-  /**
-   * The caller waits from now on, though no `await` of ours shows it. A cancel that was pending is met when no `await` of this
-   * turn has met it: libraries above us await promises of their own, and between two calls a cancel finds nobody who waits.
-   */
-  protected waitWithoutAwait(): void {
     this.waitFromNow();
-    const scope = currentScope();
-    if (scope !== null && peekPending(scope) !== null) {
-      queueMicrotask(() => process.nextTick(() => this.meetPending(scope))); // After all microtasks of the turn.
-    }
-  }
-
-  private meetPending(scope: Scope): void {
-    if (this.done() || peekPending(scope) === null) return;
-    new Future<never>(scope.loop)._await(ignore, (error) => this._cancel(error as CancelledError, scope));
   }
 
   protected succeed(value: T): void {
@@ -66,5 +49,3 @@ export abstract class PgCall<T> extends Bridge<T> {
     else detached(() => callback(error, value));
   }
 }
-
-function ignore(): void {}

@@ -26,7 +26,7 @@ export class SubmittedCall extends ServerCall<void> {
       if (!this.done()) this.end(null);
       handleReadyForQuery.call(query, connection);
     };
-    this.waitWithoutAwait();
+    this.waitFromNow();
   }
 
   /** Resolves when it has ended, whatever the end. */
