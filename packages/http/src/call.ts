@@ -15,6 +15,7 @@ import {
   trackIO,
 } from '@aiokit/core';
 import type { Dispatcher } from 'undici';
+import type { Linked } from './chain.ts';
 import type { Collapser } from './collapsing.ts';
 import type { Applicant, ConnectionGate, Ticket } from './connection-gate.ts';
 import {
@@ -26,7 +27,8 @@ import {
 } from './errors.ts';
 import { Exchange, type ExchangeOwner } from './exchange.ts';
 import type { HeaderRecord } from './headers.ts';
-import { releaseWithTask } from './leftovers.ts';
+import type { BodyOwner } from './incoming-body.ts';
+import { type Leftover, releaseWithTask } from './leftovers.ts';
 import type { OutgoingBody } from './outgoing-body.ts';
 import { keepsMethod, redirectTarget } from './redirect.ts';
 import { type PreparedRequest, withoutCredentials } from './request.ts';
@@ -66,7 +68,10 @@ const NO_REDIRECTS: readonly Redirection[] = [];
  * waiting for the answer. Its connection is destroyed (HTTP/1.1) or its stream reset (HTTP/2). Whether the server has acted
  * on the request by then, nobody can know.
  */
-export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Applicant {
+export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Applicant, BodyOwner, Linked<Call> {
+  /** @internal */ _chain: Linked<Call>['_chain'] = null;
+  /** @internal */ _next: Call | null = null;
+  /** @internal */ _previous: Call | null = null;
   private readonly host: CallHost;
   private readonly request: PreparedRequest;
   private readonly task = currentTask();
@@ -90,7 +95,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
   private operation: Operation | null = null;
   private upload: { readonly readableEnded: boolean } | null = null;
   private uploadError: Error | null = null;
-  private forget: (() => void) | null = null;
+  private leftover: Leftover | null = null;
   /** @internal */ _over = false;
 
   /** @internal */
@@ -327,12 +332,12 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
     const body = exchange.body;
     if (body === null) return this.fail(new ClientError(`${this.label}: the server switched protocols unasked`));
     const response = new ClientResponse(exchange, this.method, this.url.href, this.history);
-    body.onEnd = () => this.finish();
+    body.owner = this;
     if (this.request.raiseForStatus && exchange.status >= 400) {
       response.release();
       this.setException(new ClientResponseError(response));
     } else {
-      if (this.task !== null && !this.task.done()) this.forget = releaseWithTask(this.task, response);
+      if (this.task !== null && !this.task.done()) this.leftover = releaseWithTask(this.task, response);
       this.setResult(response);
     }
     this.endOperation();
@@ -348,6 +353,11 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
     this.stop(error);
   }
 
+  /** @internal */
+  bodyEnded(): void {
+    this.finish();
+  }
+
   /** Nobody waits for it any more: ends what is under way. */
   private stop(error: Error): void {
     if (this.exchange === null) this.ticket?.release();
@@ -361,7 +371,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
     this.totalTimer?.cancel();
     if (this.timers !== null) this.clearTimers();
     this.endOperation();
-    this.forget?.();
+    this.leftover?.forget();
     if (this.onAbort !== null) this.request.signal?.removeEventListener('abort', this.onAbort);
     this.host.ended(this);
   }

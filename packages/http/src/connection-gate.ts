@@ -1,10 +1,15 @@
+import { Chain, type Linked } from './chain.ts';
+
 /** Who wants a place, and is told when there is one. */
 export interface Applicant {
   admitted(ticket: Ticket): void;
 }
 
 /** A place for one exchange; given back when the exchange's connection is free again, or gone. */
-export class Ticket {
+export class Ticket implements Linked<Ticket> {
+  /** @internal */ _chain: Linked<Ticket>['_chain'] = null;
+  /** @internal */ _next: Ticket | null = null;
+  /** @internal */ _previous: Ticket | null = null;
   /** @internal */ state: 'waiting' | 'active' | 'done' = 'waiting';
   /** @internal */ readonly host: Host;
   /** @internal */ readonly applicant: Applicant;
@@ -24,7 +29,7 @@ export class Ticket {
 interface Host {
   readonly key: string;
   active: number;
-  readonly line: Set<Ticket>;
+  readonly line: Chain<Ticket>;
 }
 
 /**
@@ -35,8 +40,8 @@ export class ConnectionGate {
   private readonly limit: number;
   private readonly limitPerHost: number;
   private readonly hosts = new Map<string, Host>();
-  /** Those whose host has room. Sets are lines that can be left in O(1). */
-  private readonly line = new Set<Ticket>();
+  /** Those whose host has room. */
+  private readonly line = new Chain<Ticket>();
   private active = 0;
 
   constructor(limit: number, limitPerHost: number) {
@@ -59,7 +64,7 @@ export class ConnectionGate {
   enter(key: string, applicant: Applicant): Ticket {
     let host = this.hosts.get(key);
     if (host === undefined) {
-      host = { key, active: 0, line: new Set() };
+      host = { key, active: 0, line: new Chain() };
       this.hosts.set(key, host);
     }
     const ticket = new Ticket(this, host, applicant);
@@ -89,18 +94,12 @@ export class ConnectionGate {
     if (state === 'active') this.active--;
     else this.line.delete(ticket);
     host.active--;
-    if (host.line.size > 0) this.enterHost(takeFirst(host.line));
+    if (host.line.size > 0) this.enterHost(host.line.shift() as Ticket);
     else this.forgetIdle(host);
-    if (this.line.size > 0 && this.active < this.limit) this.admit(takeFirst(this.line));
+    if (this.line.size > 0 && this.active < this.limit) this.admit(this.line.shift() as Ticket);
   }
 
   private forgetIdle(host: Host): void {
     if (host.active === 0 && host.line.size === 0) this.hosts.delete(host.key);
   }
-}
-
-function takeFirst(line: Set<Ticket>): Ticket {
-  const [first] = line as Set<Ticket> & [Ticket];
-  line.delete(first);
-  return first;
 }

@@ -1,30 +1,46 @@
 import type { Task } from '@aiokit/core';
+import { Chain, type Linked } from './chain.ts';
 
-/** What a task opened and did not finish with. */
-interface Leftover {
+/** What a task opened and may not finish with. */
+interface Opened {
   release(): void;
 }
 
-const opened = new WeakMap<Task<unknown>, Set<Leftover>>();
+/** A hold of a task on what it opened. */
+export class Leftover implements Linked<Leftover> {
+  /** @internal */ _chain: Linked<Leftover>['_chain'] = null;
+  /** @internal */ _next: Leftover | null = null;
+  /** @internal */ _previous: Leftover | null = null;
+  readonly opened: Opened;
+
+  constructor(opened: Opened) {
+    this.opened = opened;
+  }
+
+  /** Its end is nothing to the task any more. */
+  forget(): void {
+    this._chain?.delete(this);
+  }
+}
+
+const leftovers = new WeakMap<Task<unknown>, Chain<Leftover>>();
 
 /**
- * Releases `leftover` when the task ends, unless it is forgotten before: a response that nobody reads to its end would hold
- * its connection for ever.
- *
- * @returns forgets it.
+ * Releases what was opened when the task ends, unless it is forgotten before: a response that nobody reads to its end would
+ * hold its connection for ever.
  */
-export function releaseWithTask(task: Task<unknown>, leftover: Leftover): () => void {
-  let leftovers = opened.get(task);
-  if (leftovers === undefined) {
-    leftovers = new Set();
-    opened.set(task, leftovers);
+export function releaseWithTask(task: Task<unknown>, opened: Opened): Leftover {
+  let chain = leftovers.get(task);
+  if (chain === undefined) {
+    chain = new Chain();
+    leftovers.set(task, chain);
     task.addDoneCallback(releaseAll);
   }
-  const mine = leftovers;
-  mine.add(leftover);
-  return () => void mine.delete(leftover);
+  const leftover = new Leftover(opened);
+  chain.add(leftover);
+  return leftover;
 }
 
 function releaseAll(task: Task<unknown>): void {
-  for (const leftover of opened.get(task) ?? []) leftover.release();
+  for (const { opened } of leftovers.get(task) ?? []) opened.release();
 }

@@ -5,6 +5,7 @@ import type { buildConnector, Dispatcher } from 'undici';
 import { makeAgent } from './agent.ts';
 import { type App, AppDispatcher } from './app-dispatcher.ts';
 import { Call, type CallHost } from './call.ts';
+import { Chain } from './chain.ts';
 import { Collapser } from './collapsing.ts';
 import { ConnectionGate } from './connection-gate.ts';
 import { connector } from './connector.ts';
@@ -92,7 +93,7 @@ export class ClientSession implements AsyncDisposable {
   private readonly uploader: Dispatcher | null;
   private readonly gate: ConnectionGate;
   private readonly host: CallHost;
-  private readonly calls = new Set<Call>();
+  private readonly calls = new Chain<Call>();
   private isClosed = false;
 
   constructor(options: ClientSessionOptions = {}) {

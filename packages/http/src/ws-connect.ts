@@ -64,7 +64,10 @@ export class WsConnecting extends Bridge<WebSocketConnection> {
 
   private opened(url: URL, options: WsConnectOptions): WebSocketConnection {
     const connection = new WebSocketConnection(this.raw, url.href, options);
-    if (this.task !== null && !this.task.done()) connection._onEnd = releaseWithTask(this.task, connection);
+    if (this.task !== null && !this.task.done()) {
+      const leftover = releaseWithTask(this.task, connection);
+      connection._onEnd = () => leftover.forget();
+    }
     return connection;
   }
 }
