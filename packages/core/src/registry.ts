@@ -8,6 +8,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from './clock.ts';
 import type { EventLoop } from './loop.ts';
+import type { ProcessSignals } from './process-signals.ts';
 import type { Scope } from './scope.ts';
 
 const PROTOCOL = 1;
@@ -21,6 +22,7 @@ export interface Registry {
   /** Set by loop.ts; here, so that Future need not import the loop that makes Futures. */
   makeDefaultLoop: (() => EventLoop) | null;
   clock: Clock | null;
+  signals: ProcessSignals | null;
   /** Numbers for the default task names. */
   serial: number;
   /** Set once the process-wide guard for floating CancelledErrors is in place. */
@@ -39,6 +41,7 @@ function join(): Registry {
       defaultLoop: null,
       makeDefaultLoop: null,
       clock: null,
+      signals: null,
       serial: 0,
       floatingGuard: false,
       warned: new Set(),

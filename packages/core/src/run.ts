@@ -8,7 +8,7 @@ import { place } from './debug.ts';
 import { InvalidStateError } from './errors.ts';
 import { type Future, makeCancel } from './future.ts';
 import { EventLoop } from './loop.ts';
-import { onSignals, sendAgain } from './process-signals.ts';
+import { processSignals } from './process-signals.ts';
 import { registry } from './registry.ts';
 import { allTasks, currentTask, type Task } from './task.ts';
 
@@ -103,7 +103,7 @@ export class Runner implements AsyncDisposable {
     const { name = 'main', signal, handleSignals = true } = this.options;
     const task = registry.context.run(this.loop._context, () => this.loop.createTask(main, { name, signal }));
     this.main = task as Task<unknown>;
-    const stopListening = handleSignals ? onSignals(this.interrupt) : null;
+    const stopListening = handleSignals ? processSignals().listen(this.interrupt) : null;
     const stopWatching = watchForDeadlock(() => declareDeadlock(this.loop, this.main));
     try {
       return await task;
@@ -133,7 +133,7 @@ export class Runner implements AsyncDisposable {
   private async end(): Promise<void> {
     await this.cancelLeftovers();
     this.loop._close();
-    if (this.signal !== null) await sendAgain(this.interrupt, this.signal);
+    if (this.signal !== null) await processSignals().sendAgain(this.interrupt, this.signal);
   }
 
   /** One cancel for all: a child that also gets it through its group or gather is not interrupted in its cleanup. */

@@ -10,10 +10,16 @@ describe('a signal while run() runs', () => {
     });
   }
 
-  it('cancels every main of several side by side, and lets all of them clean up', async () => {
-    const ended = await runProgram('signals.ts', { args: ['two'], signal: 'SIGINT' });
-    expect(ended).toMatchObject({ signal: 'SIGINT', stdout: 'ready\nquick cleaned up\nslow cleaned up\n', stderr: '' });
-  });
+  for (const how of ['two', 'two copies']) {
+    it(`cancels every main of several side by side, and lets all of them clean up (${how})`, async () => {
+      const ended = await runProgram('signals.ts', { args: [how], signal: 'SIGINT' });
+      expect(ended).toMatchObject({
+        signal: 'SIGINT',
+        stdout: 'ready\nquick cleaned up\nslow cleaned up\n',
+        stderr: '',
+      });
+    });
+  }
 
   it('ends the process at once when it comes a second time', async () => {
     const ended = await runProgram('signals.ts', { args: ['second'], signal: 'SIGINT' });

@@ -1,5 +1,6 @@
 /** Main waits; a signal comes. */
 import { Queue, run, sleep, timeout } from '@aiokit/core';
+import { loadSecondCopy } from '../support/second-copy.ts';
 
 const how = process.argv[2];
 if (how === 'own listener') {
@@ -21,7 +22,8 @@ async function busy(): Promise<void> {
   ]);
 }
 
-async function two(): Promise<void> {
+/** Of one copy of core, or of two. */
+async function two(runOther: typeof run): Promise<void> {
   const main = async (name: string, ms: number) => {
     try {
       await sleep(10_000);
@@ -30,14 +32,15 @@ async function two(): Promise<void> {
       console.log(`${name} cleaned up`);
     }
   };
-  const both = [run(() => main('quick', 1)), run(() => main('slow', 100))];
+  const both = [run(() => main('quick', 1)), runOther(() => main('slow', 100))];
   await sleep(1);
   process.stdout.write('ready\n');
   await Promise.all(both);
 }
 
 try {
-  if (how === 'two') await two();
+  if (how === 'two') await two(run);
+  if (how === 'two copies') await two((await loadSecondCopy()).run);
   await run(async () => {
     process.stdout.write('ready\n');
     try {

@@ -1,14 +1,8 @@
-/** Two copies of core in one process, as npm or a bundler may load them. */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** Two copies of core in one process. */
 import * as one from '@aiokit/core';
+import { loadSecondCopy } from '../support/second-copy.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'aiokit-copy-'));
-process.on('exit', () => rmSync(folder, { recursive: true }));
-cpSync(new URL('../../src', import.meta.url), join(folder, 'src'), { recursive: true });
-writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-const two = (await import(join(folder, 'src/index.ts'))) as typeof one;
+const two = await loadSecondCopy();
 
 const check = (what: string, holds: boolean) => console.log(`${holds ? 'yes' : 'NO '} ${what}`);
 
