@@ -4,11 +4,12 @@ import { ScheduleValueError } from './errors.ts';
 
 export function checkFunction(value: unknown, name: string): void {
   if (typeof value === 'function') return;
-  const hint =
-    typeof (value as PromiseLike<unknown> | null)?.then === 'function'
-      ? '. A promise is already running: pass the function, and its arguments after it'
-      : '';
+  const hint = isThenable(value) ? '. A promise is already running: pass the function, and its arguments after it' : '';
   throw new TypeError(`${name} must be a function, got ${shown(value)}${hint}`);
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }
 
 /** A duration in ms that is at least `min`. */

@@ -21,6 +21,7 @@ export class ClockWatch {
   private readonly loop: EventLoop;
   private readonly onStep: (step: ClockStep) => void;
   private timer: TimerHandle | null = null;
+  /** By how many ms the wall clock is ahead of the loop's; of measurements that differ by less than 1, the largest. */
   private difference: number;
 
   constructor(loop: EventLoop, onStep: (step: ClockStep) => void) {
@@ -34,9 +35,18 @@ export class ClockWatch {
   check(): void {
     const difference = this.measure();
     const by = Math.round(difference - this.difference);
+    // The wall clock shows whole ms: each look at it is up to 1 ms behind.
+    if (difference > this.difference || difference < this.difference - 1) this.difference = difference;
     if (Math.abs(by) < LEAST) return;
-    this.difference = difference;
     this.onStep({ by, at: new Date(this.loop.clock.wallTime()) });
+  }
+
+  /** When the wall clock will show an instant, by the loop's clock; never in the past. */
+  timeOf(instant: number): number {
+    const { clock } = this.loop;
+    const now = clock.now();
+    const when = instant - this.difference;
+    return when > now ? when : now + Math.max(0, instant - clock.wallTime());
   }
 
   stop(): void {

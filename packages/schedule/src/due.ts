@@ -13,6 +13,8 @@ export interface Choice {
   readonly due: Due[];
   /** How many occurrences passed by after the last one that is run. */
   readonly missed: number;
+  /** How many of those up to now are not run. */
+  readonly leftOut: number;
   /** The last occurrence up to now, run or not. */
   readonly last: number;
 }
@@ -28,10 +30,10 @@ const MOST_COUNTED = 1_000;
  */
 export function chooseDue(job: Job, first: number, now: number, missed: number): Choice {
   const { misfire, grace, mode } = job.policy;
-  const isAlone = mode === 'fixedDelay' || (job.plan?.recurrence.after(first) ?? Infinity) > now;
+  const isAlone = mode === 'fixedDelay' || (job.runner.after(first) ?? Infinity) > now;
   // On time, as nearly always.
   if (isAlone && now - first <= grace && !isPastDeadline(job, first, now)) {
-    return { due: [{ scheduledFor: first, missedCount: missed }], missed: 0, last: first };
+    return { due: [{ scheduledFor: first, missedCount: missed }], missed: 0, leftOut: 0, last: first };
   }
   const passed = isAlone ? [first] : occurrencesUpTo(job, first, now);
   const last = passed.at(-1) as number;
@@ -46,7 +48,7 @@ export function chooseDue(job: Job, first: number, now: number, missed: number):
       missed++;
     }
   }
-  return { due, missed, last };
+  return { due, missed, leftOut: passed.length - due.length, last };
 }
 
 function occurrencesUpTo(job: Job, first: number, now: number): number[] {

@@ -1,5 +1,6 @@
 import { currentSignal } from '@aiokit/core';
 import type { Job } from './job.ts';
+import type { Run } from './run.ts';
 
 /** What a job's function is given after its own arguments: which of its runs this is. */
 export interface JobContext {
@@ -23,12 +24,12 @@ export class RunContext implements JobContext {
   readonly missedCount: number;
   readonly attempt: number;
 
-  constructor(job: Job, scheduledFor: number, missedCount: number, attempt: number) {
+  constructor({ job, due, attempt, begunAt }: Run) {
     this.job = job;
-    this.scheduledFor = new Date(scheduledFor);
-    this.lateBy = Math.max(0, job.now() - scheduledFor);
-    this.missedCount = missedCount;
-    this.attempt = attempt;
+    this.scheduledFor = new Date(due.scheduledFor);
+    this.lateBy = Math.max(0, begunAt - due.scheduledFor);
+    this.missedCount = due.missedCount;
+    this.attempt = attempt + (due.attemptsBefore ?? 0);
   }
 
   /** Made only when somebody reads it. */

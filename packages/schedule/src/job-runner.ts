@@ -1,8 +1,9 @@
 /**
  * What goes on with one job: which occurrence comes next, which runs go on, and what becomes of one that is due meanwhile.
  */
-import { currentTask, getRunningLoop, type Task, wait } from '@aiokit/core';
+import { getRunningLoop, type Task, wait } from '@aiokit/core';
 import { CancelJob } from './cancel-job.ts';
+import { isThenable } from './check.ts';
 import { chooseDue, type Due } from './due.ts';
 import type { Job } from './job.ts';
 import type { JobStatus } from './job-status.ts';
@@ -11,9 +12,11 @@ import { traceMissed } from './trace.ts';
 
 /** Where runs go on. */
 export interface Runs {
-  /** Starts a task, at once: its first step is over when this returns. `null` if no more may be started. */
-  start(fn: () => Promise<void>, name: string): Task<void> | null;
-  /** The last that a task does: a done callback would cost as much as the rest of a small run. */
+  /** Starts a task, at once: its first step is over when this returns. Returns whether more may be started. */
+  start(fn: () => unknown, name: string): boolean;
+  /** A task goes on beyond its first step. */
+  enter(task: Task<unknown>, name: string): void;
+  /** The last that it does: a done callback would cost as much as the rest of a small run. */
   leave(task: Task<unknown>): void;
 }
 
@@ -22,10 +25,15 @@ const NOBODY: readonly Task<unknown>[] = [];
 export class JobRunner {
   /** The next occurrence, in ms since 1970. */
   next: number | null = null;
-  readonly runs = new Set<Run>();
+  /** For which time a timer is set. */
+  armedFor: number | null = null;
+  readonly runs: Run[] = [];
   lastRun: number | null = null;
   private readonly job: Job;
-  private readonly queue: Due[] = [];
+  /** What comes after `next`, once that is known. */
+  private following: number | null | undefined;
+  private readonly queue: { due: Due; runs: Runs }[] = [];
+  private isTakingFromQueue = false;
   /** Occurrences without a run since the last one that had one. */
   private missed = 0;
   private lastOutcome: Outcome | null = null;
@@ -42,13 +50,26 @@ export class JobRunner {
   moveTo(next: number | null): void {
     const { deadline } = this.job;
     this.next = next !== null && deadline !== null && next > deadline ? null : next;
+    this.following = undefined;
+  }
+
+  /** What comes after an instant by the job's rule. */
+  after(instant: number): number | null {
+    if (instant !== this.next) return this.job.plan?.recurrence.after(instant) ?? null;
+    this.lookAhead();
+    return this.following ?? null;
+  }
+
+  /** A cron expression takes a while to say what comes next: not when a run, or one of another job, is due. */
+  lookAhead(): void {
+    if (this.next !== null) this.following ??= this.job.plan?.recurrence.after(this.next) ?? null;
   }
 
   /** Runs what is due, and plans what comes after. Returns whether the job stays on the schedule. */
   runDue(now: number, runs: Runs): boolean {
     if (this.next === null || this.next > now) return true;
-    const { due, missed, last } = chooseDue(this.job, this.next, now, this.missed);
-    this.countMissed(missed + due.reduce((sum, { missedCount }) => sum + missedCount, -this.missed));
+    const { due, missed, leftOut, last } = chooseDue(this.job, this.next, now, this.missed);
+    this.countMissed(leftOut);
     this.missed = missed;
     this.plan(last, due.length > 0);
     for (const occurrence of due) this.start(occurrence, runs);
@@ -57,14 +78,14 @@ export class JobRunner {
 
   /** The overlap policy. */
   start(due: Due, runs: Runs): void {
-    if (this.runs.size === 0) return this.launch(due, runs);
+    if (this.runs.length === 0) return this.launch(due, runs);
     const { overlap, queueLimit } = this.job.policy;
     switch (overlap) {
       case 'concurrent':
         return this.launch(due, runs);
       case 'queue':
         if (this.queue.length < queueLimit) {
-          this.queue.push(due);
+          this.queue.push({ due, runs });
           return;
         }
         break;
@@ -86,12 +107,14 @@ export class JobRunner {
   /** As {@link runNow}; a failure is reported, and `CancelJob` obeyed. */
   async runReported(now: number): Promise<void> {
     if (this.isOver(now)) this.job.owner.cancelJob(this.job);
-    else await this.outOfTurn(now, (run) => this.finish(run));
+    else await this.outOfTurn(now, (run) => this.finish(run, null));
   }
 
   /** One occurrence that an engine has handed out, in the current task. Resolves to how it ended; a cancel is thrown. */
   async runHandedOut(due: Due): Promise<Outcome> {
-    return await this.inCurrentTask(new Run(this.job, due), (run) => this.finish(run));
+    const run = new Run(this.job, due);
+    this.runs.push(run);
+    return await this.finish(run, null);
   }
 
   cancelRuns(reason: unknown): number {
@@ -121,7 +144,7 @@ export class JobRunner {
       lastRun: job.lastRun,
       lastOutcome: this.lastOutcome,
       lastDuration: this.lastDuration,
-      running: this.runs.size,
+      running: this.runs.length,
       queued: this.queue.length,
       runs: this.runCount,
       failures: this.failureCount,
@@ -133,83 +156,114 @@ export class JobRunner {
     return this.job.deadline !== null && now > this.job.deadline;
   }
 
-  private async outOfTurn<R>(now: number, body: (run: Run) => Promise<R>): Promise<R> {
+  private async outOfTurn<R>(now: number, body: (run: Run) => R): Promise<Awaited<R>> {
     const run = new Run(this.job, { scheduledFor: now, missedCount: this.missed });
     this.missed = 0;
     if (this.next !== null && this.next <= now) this.plan(now, true);
+    this.runs.push(run);
     try {
-      return await this.inCurrentTask(run, body);
+      return await body(run);
     } finally {
       this.job._planAnew();
     }
   }
 
-  private async inCurrentTask<R>(run: Run, body: (run: Run) => Promise<R>): Promise<R> {
-    run.task = currentTask();
-    this.runs.add(run);
-    try {
-      return await body(run);
-    } finally {
-      this.runs.delete(run);
-    }
-  }
-
   private plan(last: number, isRunning: boolean): void {
-    const { plan, policy } = this.job;
-    if (policy.mode === 'fixedDelay' && isRunning) this.next = null;
-    else this.moveTo(plan?.recurrence.after(last) ?? null);
+    const waitsForEnd = this.job.policy.mode === 'fixedDelay' && isRunning;
+    this.moveTo(waitsForEnd ? null : this.after(last));
   }
 
   private isWaitingForEnd(): boolean {
-    return this.job.policy.mode === 'fixedDelay' && this.runs.size > 0;
+    return this.job.policy.mode === 'fixedDelay' && this.runs.length > 0;
   }
 
   private launch(due: Due, runs: Runs, predecessors = NOBODY): void {
     const run = new Run(this.job, due);
-    this.runs.add(run);
-    const task = runs.start(() => this.go(run, due, predecessors, runs), this.job.name);
-    if (task === null) this.runs.delete(run);
+    this.runs.push(run);
+    const go = () => (predecessors.length > 0 ? this.goAfter(predecessors, run, due, runs) : this.finish(run, runs));
+    if (!runs.start(go, this.job.name)) this.remove(run);
   }
 
-  private async go(run: Run, due: Due, predecessors: readonly Task<unknown>[], runs: Runs): Promise<void> {
-    const task = currentTask() as Task<unknown>;
-    run.task = task;
+  private async goAfter(predecessors: readonly Task<unknown>[], run: Run, due: Due, runs: Runs): Promise<void> {
+    run.enter(runs);
     try {
-      if (predecessors.length > 0) await wait(predecessors);
-      await this.finish(run);
+      await wait(predecessors);
+    } catch (error) {
+      this.skip(due);
+      this.remove(run);
+      throw error;
     } finally {
-      this.runs.delete(run);
-      runs.leave(task);
-      if (run.startedAt === null) this.skip(due);
-      this.takeFromQueue(runs);
+      run.leave(runs);
     }
+    await this.finish(run, runs);
   }
 
-  private takeFromQueue(runs: Runs): void {
-    if (this.queue.length === 0 || this.runs.size > 0) return;
-    this.launch(this.queue.shift() as Due, runs);
+  private remove(run: Run): void {
+    const last = this.runs.pop() as Run;
+    if (last !== run) this.runs[this.runs.indexOf(run)] = last;
+    if (this.queue.length > 0) this.takeFromQueue();
   }
 
-  /** Runs to the end and sees to what came of it: a failure is reported, `CancelJob` obeyed. Only a cancel is thrown. */
-  private async finish(run: Run): Promise<Outcome> {
-    const startedAt = this.begin();
+  /** A run that is not async is over when this sees it again. */
+  private takeFromQueue(): void {
+    if (this.isTakingFromQueue) return;
+    this.isTakingFromQueue = true;
+    while (this.runs.length === 0) {
+      const first = this.queue.shift();
+      if (first === undefined) break;
+      this.launch(first.due, first.runs);
+    }
+    this.isTakingFromQueue = false;
+  }
+
+  /**
+   * Runs to the end, in the current task, and sees to what came of it: a failure is reported, `CancelJob` obeyed. Only a
+   * cancel is thrown. What is not async ends at once: promises for it would cost more than all the rest.
+   *
+   * @param runs where the task was started for this run alone.
+   */
+  private finish(run: Run, runs: Runs | null): Outcome | Promise<Outcome> {
+    const startedAt = this.begin(run);
     let value: unknown;
     try {
-      value = await run.execute();
+      value = run.execute();
+      if (isThenable(value)) return this.finishLater(run, runs, value, startedAt);
     } catch (error) {
-      const isCancel = this.endWith(error, startedAt);
-      if (isCancel) throw error;
-      await report(run, error);
-      return 'failed';
+      return this.finishLater(run, runs, Promise.reject(error), startedAt);
     }
-    this.end('done', startedAt);
-    if (CancelJob.is(value)) this.job.owner._retire(this.job);
+    this.succeed(value, startedAt);
+    this.remove(run);
     return 'done';
   }
 
-  /** Runs to the end, and leaves what comes of it to the caller. */
+  private async finishLater(
+    run: Run,
+    runs: Runs | null,
+    result: PromiseLike<unknown>,
+    startedAt: number,
+  ): Promise<Outcome> {
+    run.enter(runs);
+    try {
+      this.succeed(await result, startedAt);
+      return 'done';
+    } catch (error) {
+      if (this.endWith(error, startedAt)) throw error;
+      await report(run, error);
+      return 'failed';
+    } finally {
+      run.leave(runs);
+      this.remove(run);
+    }
+  }
+
+  private succeed(value: unknown, startedAt: number): void {
+    this.end('done', startedAt);
+    if (CancelJob.is(value)) this.job.owner._retire(this.job);
+  }
+
+  /** Runs to the end, in the current task, and leaves what comes of it to the caller. */
   private async track(run: Run): Promise<unknown> {
-    const startedAt = this.begin();
+    const startedAt = this.begin(run);
     try {
       const value = await run.execute();
       this.end('done', startedAt);
@@ -217,14 +271,16 @@ export class JobRunner {
     } catch (error) {
       this.endWith(error, startedAt);
       throw error;
+    } finally {
+      this.remove(run);
     }
   }
 
-  private begin(): number {
-    const { clock } = getRunningLoop();
-    this.lastRun = clock.wallTime();
+  private begin(run: Run): number {
+    run.begin();
+    this.lastRun = run.begunAt;
     this.runCount++;
-    return clock.now();
+    return getRunningLoop().clock.now();
   }
 
   /** Returns whether the error is the cancel of this very task. */
@@ -247,7 +303,8 @@ export class JobRunner {
     const { plan, owner } = this.job;
     if (this.next !== null) return;
     this.moveTo(plan?.recurrence.after(now) ?? null);
-    owner._rearm(this.job);
+    if (this.next === null) owner.cancelJob(this.job);
+    else owner._rearm(this.job);
   }
 
   private cancelForNext(): Task<unknown>[] {

@@ -161,7 +161,8 @@ export class Job extends JobUnits {
     const { defaults, isFleet } = this.scheduler;
     this.policy = policyOf(this.options, defaults, isFleet);
     this.plan = this.makePlan();
-    this.call = (context) => fn(...([...args, context] as JobArgs<A>));
+    const work = fn as (...args: unknown[]) => unknown;
+    this.call = args.length === 0 ? (context) => work(context) : (context) => work(...args, context);
     this.runner.moveTo(this.plan.first);
     if (this.runner.next !== null || isFleet) this.scheduler._add(this);
     return this;

@@ -27,7 +27,6 @@ interface Slot {
 export class Live implements Runs {
   private readonly loop: EventLoop = getRunningLoop();
   private readonly slots = new Map<number, Slot>();
-  private readonly armed = new Map<Job, number>();
   /** Timers fire in the context of whoever set the first one; jobs run in none of a task. One for all is far cheaper than one each. */
   private readonly outside = detached(() => AsyncLocalStorage.snapshot());
   private readonly watch: ClockWatch;
@@ -79,47 +78,59 @@ export class Live implements Runs {
   arm(job: Job): void {
     if (this.closing || this.group === null) return;
     this.disarm(job);
+    this.place(job);
+    job.runner.lookAhead();
+  }
+
+  disarm(job: Job): void {
+    const { armedFor } = job.runner;
+    if (armedFor === null) return;
+    job.runner.armedFor = null;
+    const slot = this.slots.get(armedFor);
+    if (slot === undefined || !slot.jobs.delete(job) || slot.jobs.size > 0) return;
+    slot.timer.cancel();
+    this.slots.delete(armedFor);
+  }
+
+  private place(job: Job): void {
     const { next } = job.runner;
     if (next === null) return;
-    this.armed.set(job, next);
+    job.runner.armedFor = next;
     const slot = this.slots.get(next);
     if (slot === undefined) this.slots.set(next, { jobs: new Set([job]), timer: this.timerFor(next) });
     else slot.jobs.add(job);
   }
 
-  disarm(job: Job): void {
-    const at = this.armed.get(job);
-    if (at === undefined) return;
-    this.armed.delete(job);
-    const slot = this.slots.get(at);
-    if (slot === undefined || !slot.jobs.delete(job) || slot.jobs.size > 0) return;
-    slot.timer.cancel();
-    this.slots.delete(at);
-  }
-
-  private disarmAll(): void {
-    for (const { timer } of this.slots.values()) timer.cancel();
+  /** Returns those that had a timer. */
+  private disarmAll(): Job[] {
+    const jobs: Job[] = [];
+    for (const slot of this.slots.values()) {
+      slot.timer.cancel();
+      for (const job of slot.jobs) jobs.push(job);
+    }
     this.slots.clear();
-    this.armed.clear();
+    for (const { runner } of jobs) runner.armedFor = null;
+    return jobs;
   }
 
   private timerFor(at: number): ClockTimer {
-    const { clock } = this.loop;
-    const wait = Math.max(0, at - clock.wallTime());
-    return clock.setTimer(clock.now() + wait, () => this.outside(this.fire, at));
+    return this.loop.clock.setTimer(this.watch.timeOf(at), () => this.outside(this.fire, at));
   }
 
-  start(fn: () => Promise<void>, name: string): Task<void> | null {
-    if (this.closing || this.group === null) return null;
+  start(fn: () => unknown, name: string): boolean {
+    if (this.closing || this.group === null) return false;
     try {
       // Eager: it begins on time, whatever else is due at this moment.
-      const task = this.group.createTask(fn, { name, eager: true });
-      this.tasks.set(task, name);
-      return task;
+      this.group.createTask(fn, { name, eager: true });
+      return true;
     } catch (error) {
-      if (error instanceof InvalidStateError) return null; // The group is being cancelled.
+      if (error instanceof InvalidStateError) return false; // The group is being cancelled.
       throw error;
     }
+  }
+
+  enter(task: Task<unknown>, name: string): void {
+    this.tasks.set(task, name);
   }
 
   leave(task: Task<unknown>): void {
@@ -128,18 +139,22 @@ export class Live implements Runs {
 
   private readonly fire = (at: number): void => {
     const slot = this.slots.get(at);
-    if (slot === undefined) return;
-    this.slots.delete(at);
     this.watch.check();
+    // If the clock was set, all timers are others now.
+    if (slot === undefined || this.slots.get(at) !== slot) return;
+    this.slots.delete(at);
     const now = this.loop.clock.wallTime();
     for (const job of slot.jobs) {
-      // The clock was set, or a job before it has moved it or taken it off: it has another time or none.
-      if (this.armed.get(job) !== at || this.slots.get(at)?.jobs.has(job)) continue;
-      this.armed.delete(job);
+      // A job before it has moved it or taken it off: it has another time or none.
+      if (job.runner.armedFor !== at || this.slots.get(at)?.jobs.has(job)) continue;
+      job.runner.armedFor = null;
+      if (this.closing) continue; // One before it has stopped the schedule.
       const stays = job.runner.runDue(now, this);
-      if (stays) this.arm(job);
-      else this.onDone(job);
+      if (!stays) this.onDone(job);
+      else if (!this.closing) this.place(job);
     }
+    // When all have begun.
+    for (const job of slot.jobs) job.runner.lookAhead();
   };
 
   /**
@@ -148,9 +163,7 @@ export class Live implements Runs {
    */
   private rearmAll({ by }: ClockStep): void {
     const now = this.loop.clock.wallTime();
-    const jobs = [...this.armed.keys()];
-    this.disarmAll();
-    for (const job of jobs) {
+    for (const job of this.disarmAll()) {
       const { plan, runner } = job;
       if (by < 0 && plan?.isElapsed) runner.moveTo(plan.recurrence.after(now));
       this.arm(job);

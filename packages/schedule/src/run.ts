@@ -2,6 +2,7 @@ import { currentTask, getRunningLoop, isCancelled, sleep, type Task, timeout } f
 import type { Due } from './due.ts';
 import type { Job } from './job.ts';
 import { type JobContext, RunContext } from './job-context.ts';
+import type { Runs } from './job-runner.ts';
 import { isTraced, tracedRun } from './trace.ts';
 
 export type Outcome = 'done' | 'failed' | 'cancelled';
@@ -9,20 +10,33 @@ export type Outcome = 'done' | 'failed' | 'cancelled';
 /** One run of a job, with its retries. */
 export class Run {
   readonly job: Job;
-  readonly scheduledFor: number;
-  /** When its first attempt began, by the wall clock; `null` while it waits for its predecessor to end. */
-  startedAt: number | null = null;
+  readonly due: Due;
   attempt = 0;
-  /** The task it runs in. */
+  /** When this attempt began, by the wall clock. */
+  begunAt: number;
+  /** The task it runs in, or in which it waits for its predecessor to end. */
   task: Task<unknown> | null = null;
-  private readonly missedCount: number;
-  private readonly attemptsBefore: number;
 
   constructor(job: Job, due: Due) {
     this.job = job;
-    this.scheduledFor = due.scheduledFor;
-    this.missedCount = due.missedCount;
-    this.attemptsBefore = due.attemptsBefore ?? 0;
+    this.due = due;
+    this.begunAt = due.scheduledFor;
+  }
+
+  /** Its first attempt begins, in the current task. */
+  begin(): void {
+    this.begunAt = this.job.now();
+    this.task = currentTask();
+  }
+
+  /** It goes on in the current task, or waits there. */
+  enter(runs: Runs | null): void {
+    this.task = currentTask();
+    if (this.task !== null) runs?.enter(this.task, this.job.name);
+  }
+
+  leave(runs: Runs | null): void {
+    if (this.task !== null) runs?.leave(this.task);
   }
 
   /**
@@ -31,12 +45,11 @@ export class Run {
    * @throws the last attempt's error; the cancel.
    */
   execute(): unknown {
-    this.startedAt = getRunningLoop().clock.wallTime();
     return this.job.policy.retry.limit === 0 ? this.attemptOnce() : this.withRetries();
   }
 
   context(): JobContext {
-    return new RunContext(this.job, this.scheduledFor, this.missedCount, this.attemptsBefore + this.attempt);
+    return new RunContext(this);
   }
 
   private async withRetries(): Promise<unknown> {
@@ -50,6 +63,7 @@ export class Run {
       }
       await sleep(Math.min(delay, retry.maxDelay));
       delay *= retry.factor;
+      this.begunAt = this.job.now();
     }
   }
 
@@ -74,7 +88,7 @@ export function wasCancelled(error: unknown): boolean {
 export async function report(run: Run, error: unknown): Promise<void> {
   const { job } = run;
   const loop = getRunningLoop();
-  const when = new Date(run.scheduledFor).toISOString();
+  const when = new Date(run.due.scheduledFor).toISOString();
   const tell = (message: string, exception: unknown) =>
     loop.callExceptionHandler({ message, exception, task: currentTask() ?? undefined });
   if (job.policy.onError === null) return tell(`Job ${job.name}, scheduled for ${when}, failed`, error);

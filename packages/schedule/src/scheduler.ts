@@ -7,6 +7,7 @@ import { Fleet } from './fleet/fleet.ts';
 import { requireSharable } from './fleet/sharable.ts';
 import { checkInterval, checkPeriod, Job, type JobArgs, type Tag } from './job.ts';
 import { checkJobOptions, type JobOptions } from './job-options.ts';
+import type { Runs } from './job-runner.ts';
 import type { JobStatus } from './job-status.ts';
 import { Live } from './live.ts';
 import { checkStopOptions, type StopOptions, type StopReport, stopRuns } from './stopping.ts';
@@ -174,8 +175,12 @@ export class Scheduler implements AsyncDisposable {
     const due = this.jobs.filter((job) => job.shouldRun);
     due.sort((a, b) => (a.runner.next as number) - (b.runner.next as number));
     await taskGroup((group) => {
-      const runs = {
-        start: (fn: () => Promise<void>, name: string) => group.createTask(fn, { name, eager: true }),
+      const runs: Runs = {
+        start: (fn, name) => {
+          group.createTask(fn, { name, eager: true });
+          return true;
+        },
+        enter: () => {},
         leave: () => {},
       };
       for (const job of due) {
@@ -246,6 +251,8 @@ export class Scheduler implements AsyncDisposable {
     live?.close();
     this.live = null;
     for (const job of this.all) job.runner.clearQueue();
+    // A run that calls this in its first step becomes one of the tasks when that is over.
+    await Promise.resolve();
     return await stopRuns(new Map(live?.tasks), this.running, drain, cancelGrace);
   }
 

@@ -25,7 +25,7 @@ export function isTraced(): boolean {
 export async function tracedRun(run: Run, body: () => unknown): Promise<unknown> {
   const message: Record<string, unknown> = {
     job: run.job,
-    scheduledFor: new Date(run.scheduledFor),
+    scheduledFor: new Date(run.due.scheduledFor),
     attempt: run.attempt,
   };
   start.publish(message);

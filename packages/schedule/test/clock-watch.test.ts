@@ -1,6 +1,7 @@
 /** The wall clock steps, and the machine sleeps. */
 import { type Clock, type ClockTimer, getRunningLoop, run } from '@aiokit/core';
 import { describe, expect, it } from 'vitest';
+import { ClockWatch } from '../src/clock-watch.ts';
 import { type ClockStep, Scheduler } from '../src/index.ts';
 
 const START = Date.parse('2026-01-01T12:00:00Z');
@@ -8,16 +9,20 @@ const START = Date.parse('2026-01-01T12:00:00Z');
 /** A machine whose two clocks are moved by hand. */
 class Machine implements Clock {
   readonly real = true;
-  private time = 0;
+  private time: number;
   private wallOffset = START;
   private timers: { when: number; callback: () => void }[] = [];
+
+  constructor(time = 0) {
+    this.time = time;
+  }
 
   now(): number {
     return this.time;
   }
 
   wallTime(): number {
-    return this.time + this.wallOffset;
+    return Math.floor(this.time + this.wallOffset);
   }
 
   setTimer(when: number, callback: () => void): ClockTimer {
@@ -156,6 +161,34 @@ describe('a step of the clock', () => {
         expect(steps).toEqual([]);
         expect(runs.map((run) => run.slice(0, 8))).toEqual(['12:10:00', '12:20:00']);
       },
+    );
+  });
+});
+
+describe('a wall clock that shows whole ms', () => {
+  it('is known better the more often one looks, and a timer is set for the very moment', async () => {
+    const machine = new Machine(0.4);
+    await run(
+      async () => {
+        const watch = new ClockWatch(getRunningLoop(), () => {});
+        const at = START + 1_000;
+        expect(watch.timeOf(at)).toBeCloseTo(1_000.4);
+        for (const ms of [0.3, 0.4, 5.3]) {
+          await machine.pass(ms);
+          watch.check();
+        }
+        expect(watch.timeOf(at)).toBeCloseTo(1_000.1);
+        // Early, since the wall clock was slowed down: the rest, and another measure from now on.
+        machine.step(-5);
+        await machine.pass(993.8);
+        expect(watch.timeOf(at) - machine.now()).toBeCloseTo(5);
+        watch.check();
+        expect(watch.timeOf(at) - machine.now()).toBeCloseTo(5);
+        // What has passed is due now.
+        expect(watch.timeOf(START)).toBe(machine.now());
+        watch.stop();
+      },
+      { clock: machine },
     );
   });
 });

@@ -117,6 +117,60 @@ describe('runForever', () => {
     });
   });
 
+  it('begins all that is due at a moment before it looks for what comes next', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler({ timeZone: 'UTC' });
+      const steps: string[] = [];
+      for (const name of ['first', 'second', 'third']) {
+        const { plan } = scheduler.cron('* * * * *', { name }).do(() => steps.push(`${name} runs`));
+        const { recurrence } = plan as NonNullable<typeof plan>;
+        const after = recurrence.after.bind(recurrence);
+        recurrence.after = (instant) => {
+          steps.push('looks ahead');
+          return after(instant);
+        };
+      }
+      scheduler.start();
+      await sleep(59_000);
+      for (let minute = 0; minute < 3; minute++) {
+        steps.length = 0;
+        await sleep(60_000);
+        expect(steps).toEqual(['first runs', 'second runs', 'third runs', ...Array(3).fill('looks ahead')]);
+      }
+      await scheduler.stop();
+    });
+  });
+
+  it('a run that a job before it has begun by hand does not leave its queue behind', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler({ overlap: 'queue' }).start();
+      const runs: string[] = [];
+      const job = scheduler.cron('0 * * * *', { name: 'hourly', timeZone: 'UTC' }).do(async ({ scheduledFor }) => {
+        runs.push(`${scheduledFor.toISOString().slice(11, 19)}@${elapsed()}`);
+        await sleep(4_000);
+      });
+      await sleep(3_599_000);
+      await job.run();
+      await sleep(1_000);
+      expect(runs).toEqual(['00:59:59@3599000', '01:00:00@3603000']);
+      await scheduler.stop();
+    });
+  });
+
+  it('what waits in line runs in order, also when it is not async', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler({ overlap: 'queue' }).start();
+      const runs: string[] = [];
+      scheduler.every(1).seconds.do(({ scheduledFor }) => {
+        runs.push(`${scheduledFor.getUTCSeconds()}@${elapsed()}`);
+        return runs.length === 1 ? sleep(3_500) : undefined;
+      });
+      await sleep(5_200);
+      expect(runs).toEqual(['1@1000', '2@4500', '3@4500', '4@4500', '5@5000']);
+      await scheduler.stop();
+    });
+  });
+
   it('obeys CancelJob', async () => {
     await virtually(async () => {
       const scheduler = new Scheduler().start();
@@ -208,6 +262,19 @@ describe('stop', () => {
       });
       await sleep(10_000);
       expect(seen).toEqual(['once ended', '{"finished":[],"cancelled":["once"],"stuck":[]}']);
+    });
+  });
+
+  it('can be called by a run in its first step', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler().start();
+      const seen: unknown[] = [];
+      scheduler.every(1, { name: 'stopper' }).seconds.do(async () => {
+        seen.push(await scheduler.stop(), elapsed());
+      });
+      scheduler.every(1, { name: 'never' }).seconds.do(() => seen.push('never'));
+      await sleep(20_000);
+      expect(seen).toEqual([{ finished: [], cancelled: [], stuck: [] }, 1_000]);
     });
   });
 
@@ -417,6 +484,29 @@ describe('mode', () => {
       });
       await sleep(5_000);
       expect(runs).toEqual([1_000, 2_700, 4_400]);
+      await scheduler.stop();
+    });
+  });
+
+  it("'fixedDelay' ends with until(), whether it is async or not", async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler({ mode: 'fixedDelay' }).start();
+      const runs: string[] = [];
+      const until = { milliseconds: 3_100 };
+      scheduler
+        .every(1)
+        .seconds.until(until)
+        .do(() => runs.push(`plain@${elapsed()}`));
+      scheduler
+        .every(1)
+        .seconds.until(until)
+        .do(async () => {
+          runs.push(`async@${elapsed()}`);
+          await sleep(200);
+        });
+      await sleep(10_000);
+      expect(runs).toEqual(['plain@1000', 'async@1000', 'plain@2000', 'async@2200', 'plain@3000']);
+      expect(scheduler.jobs).toEqual([]);
       await scheduler.stop();
     });
   });

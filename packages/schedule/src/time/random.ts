@@ -18,22 +18,20 @@ export function seededDraw(seed: string | number): Draw {
 
 /** `every(5).to(10)`: each time after the one before it is drawn anew from the range. On instants, or on the clock on the wall. */
 export class RandomSteps implements Recurrence, WallPattern {
-  private readonly anchor: number;
   private readonly least: number;
   private readonly range: number;
   private readonly draw: Draw;
   private readonly step: Step;
-  /** The link of the chain found last: asking on from there costs nothing. */
-  private link: number;
+  /** Links of the chain, to ask on from: the last one found, and before it ever fewer, back to the anchor. */
+  private readonly known: Link[];
 
   /** @param step what is `count` units after a time: elapsed ones, or days on the wall. */
   constructor(anchor: number, least: number, latest: number, draw: Draw, step: Step) {
-    this.anchor = anchor;
     this.least = least;
     this.range = latest - least;
     this.draw = draw;
     this.step = step;
-    this.link = anchor;
+    this.known = [{ at: anchor, index: 0 }];
   }
 
   /** How many units lie between this time and the next. */
@@ -42,17 +40,39 @@ export class RandomSteps implements Recurrence, WallPattern {
   }
 
   after(time: number): number {
-    let link = this.link <= time ? this.link : this.anchor;
-    while (link <= time) {
-      this.link = link;
-      link = this.step(link, this.countAfter(link));
+    const { known } = this;
+    while (known.length > 1 && lastOf(known).at > time) known.pop();
+    let { at, index } = lastOf(known);
+    while (at <= time) {
+      if (index > lastOf(known).index) this.remember({ at, index });
+      at = this.step(at, this.countAfter(at));
+      index++;
     }
-    return link;
+    return at;
+  }
+
+  /** The way back to any link is no longer than twice the way from there to the last one. */
+  private remember(link: Link): void {
+    const { known } = this;
+    known.push(link);
+    for (let i = known.length - 2; i > 0; i--) {
+      const [before, after] = [known[i - 1] as Link, known[i + 1] as Link];
+      if (after.index - before.index <= link.index - after.index) known.splice(i, 1);
+    }
   }
 
   next(wall: number): number {
     return this.after(wall);
   }
+}
+
+interface Link {
+  readonly at: number;
+  readonly index: number;
+}
+
+function lastOf(links: readonly Link[]): Link {
+  return links.at(-1) as Link;
 }
 
 export type Step = (from: number, count: number) => number;
