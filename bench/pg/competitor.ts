@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { CONCURRENCY, CONNECTIONS, type Workload } from './workloads.ts';
 
 /** A client of PostgreSQL in a process of its own, which works when it is asked to. */
@@ -53,5 +54,6 @@ export function pin(pid: number | undefined, core: number): void {
 
 function commandOf(name: string, url: string): [string, string[]] {
   if (name === 'asyncpg') return [PYTHON, ['asyncpg_process.py', url, String(CONNECTIONS), String(CONCURRENCY)]];
-  return [NODE, [...process.execArgv, 'competitor-process.ts', name, url]];
+  const file = fileURLToPath(new URL('competitor-process.ts', import.meta.url));
+  return [NODE, [...process.execArgv, file, name, url]];
 }

@@ -24,6 +24,9 @@ export interface PoolStatistics {
   readonly leftInTransaction: number;
 }
 
+/** A connection of a pool, until it is released: a {@link Client}. */
+export interface PoolClient extends pg.PoolClient, Omit<Queries, 'copyFrom' | 'copyTo'> {}
+
 export interface Pool extends Queries {}
 
 /**
@@ -83,16 +86,16 @@ export class Pool extends PgPool implements Source {
     };
   }
 
-  override connect(): Promise<pg.PoolClient>;
+  override connect(): Promise<PoolClient>;
   override connect(
     // biome-ignore lint/suspicious/noExplicitAny: pg's signature
-    callback: (error: Error | undefined, client: pg.PoolClient | undefined, done: (release?: any) => void) => void,
+    callback: (error: Error | undefined, client: PoolClient | undefined, done: (release?: any) => void) => void,
   ): void;
-  override connect(callback?: PendingItem['callback']): Promise<pg.PoolClient> | void {
+  override connect(callback?: PendingItem['callback']): Promise<PoolClient> | void {
     const scope = this.isOutside ? null : currentScope();
-    if (scope === null) return pgConnect.call(this, callback) as Promise<pg.PoolClient> | void;
+    if (scope === null) return pgConnect.call(this, callback) as Promise<PoolClient> | void;
     const call = new AcquireCall(this, scope);
-    if (callback === undefined) return call;
+    if (callback === undefined) return call as Promise<pg.PoolClient> as Promise<PoolClient>;
     call.tell((error, client) => callback(error ?? undefined, client, client?.release ?? ignore));
   }
 

@@ -9,7 +9,7 @@ import pg from 'pg';
 import Cursor from 'pg-cursor';
 import { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Client, Pool } from '../src/index.ts';
+import aiokitPg, { Client, Pool } from '../src/index.ts';
 import { ask, closedGate, eventually, running, untilIdle, untilRunning, useServer, whole } from './support.ts';
 
 const db = useServer();
@@ -207,7 +207,7 @@ test('TypeORM: a query, a transaction and a stream are stopped', async () => {
   const orm = new DataSource({
     type: 'postgres',
     url: db.url,
-    driver: { ...pg, Pool, native: undefined },
+    driver: aiokitPg,
     poolSize: 2,
   });
   await orm.initialize();

@@ -2,6 +2,7 @@ import { createTask, getRunningLoop, run, sleep, timeout, withSignal } from '@ai
 import { faultProxy } from '@aiokit/testing/services';
 import pg from 'pg';
 import { afterEach, describe, expect, test } from 'vitest';
+import aiokitPg, * as exported from '../src/index.ts';
 import { Client, Pool } from '../src/index.ts';
 import { ask, closedGate, eventually, running, untilIdle, untilRunning, useServer, whole } from './support.ts';
 
@@ -14,6 +15,14 @@ function makePool(options: pg.PoolConfig = {}): Pool {
 }
 afterEach(async () => {
   await Promise.all(pools.splice(0).map((pool) => pool.end()));
+});
+
+test("pg's exports are here, by name and in the default export", () => {
+  const { Pool: _bare, Client: _ofPg, ...rest } = pg;
+  expect(aiokitPg).toEqual({ ...rest, Pool, Client });
+  for (const name of ['types', 'DatabaseError', 'Query', 'defaults', 'escapeIdentifier', 'escapeLiteral'] as const) {
+    expect(exported[name]).toBe(pg[name]);
+  }
 });
 
 describe('a query of the pool', () => {

@@ -3,7 +3,17 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
 import { expectTypeOf } from 'vitest';
 import { z } from 'zod';
-import { type Client, type ExecuteResult, Pool, type Sql, sql, type Transaction } from '../src/index.ts';
+import aiokitPg, {
+  type Client,
+  type ExecuteResult,
+  Pool,
+  type PoolClient,
+  type QueryResult,
+  type Sql,
+  sql,
+  type Transaction,
+  types,
+} from '../src/index.ts';
 
 interface User {
   id: number;
@@ -18,6 +28,17 @@ expectTypeOf<Client>().toExtend<pg.Client>();
 expectTypeOf(pool.query<User>('select 1')).resolves.toEqualTypeOf<pg.QueryResult<User>>();
 expectTypeOf(pool.query({ text: 'select 1', cancel: 'ignore' })).resolves.toHaveProperty('rows');
 expectTypeOf(drizzle(pool)).toExtend<NodePgDatabase>();
+
+// What pg exports is here, too.
+expectTypeOf<QueryResult<User>>().toEqualTypeOf<pg.QueryResult<User>>();
+expectTypeOf(types).toEqualTypeOf<typeof pg.types>();
+expectTypeOf(aiokitPg.Pool).toEqualTypeOf<typeof Pool>();
+expectTypeOf(aiokitPg.types).toEqualTypeOf<typeof pg.types>();
+
+// A connection of the pool is one of ours.
+expectTypeOf(pool.connect()).resolves.toEqualTypeOf<PoolClient>();
+expectTypeOf<PoolClient>().toExtend<pg.PoolClient>();
+expectTypeOf<PoolClient['fetch']>().toEqualTypeOf<Pool['fetch']>();
 
 // Rows are typed by a generic, by the statement, or by its schema.
 expectTypeOf(pool.fetch<User>('select 1')).resolves.toEqualTypeOf<User[]>();
