@@ -1,12 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, get } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from './support/eventually.ts';
 
 const CLI = fileURLToPath(new URL('../src/server/cli.ts', import.meta.url));
 const WORKERS = fileURLToPath(new URL('programs/workers.ts', import.meta.url));
+const NO_APP = fileURLToPath(new URL('../src/server/bad-headers.ts', import.meta.url));
+const TAKEN = fileURLToPath(new URL('programs/taken.ts', import.meta.url));
 const APP = fileURLToPath(new URL('programs/app.ts', import.meta.url));
 
 let child: ChildProcess;
@@ -147,8 +153,59 @@ test('a worker that is killed under load takes only its own requests along', { t
   await next.stop();
 });
 
-test('says how it is used', async () => {
-  const cli = start('bake', 'bread');
+test.each([
+  ['an unknown command', ['bake', 'bread'], 'Expected: serve FILE'],
+  ['no file', ['serve'], 'Expected: serve FILE'],
+  ['two files', ['serve', APP, APP], 'Expected: serve FILE'],
+  ['a file that is not there', ['serve', '/not/there.ts'], 'There is no file /not/there.ts'],
+  ['an unknown option', ['serve', APP, '--bogus'], "Unknown option '--bogus'"],
+  ['a port that is none', ['serve', APP, '--port', ''], '--port must be a whole number from 0 to 65535, got ""'],
+  ['a port beyond', ['serve', APP, '--port', '65536'], '--port must be a whole number from 0 to 65535, got "65536"'],
+  ['no workers', ['serve', APP, '--workers', '0'], '--workers must be a whole number of at least 1, got "0"'],
+])('%s: says what is wrong and how it is used', async (_, args, message) => {
+  const cli = start(...args);
   expect(await cli.exited).toEqual([2, null]);
+  expect(cli.output()).toContain(message);
   expect(cli.output()).toContain('Usage: npx @aiokit/http serve FILE');
+});
+
+test.each([1, 2])('a program that cannot start says why and ends with 1 (%i workers)', async (workers) => {
+  const cli = start('serve', NO_APP, '--port', '0', '--workers', String(workers));
+  expect(await cli.exited).toEqual([1, null]);
+  expect(cli.output()).toContain(`${NO_APP} has no default export: export default app`);
+});
+
+test('serve() with workers of which none can start fails, and leaves nothing behind', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const program = startProgram(TAKEN, String((taken.address() as AddressInfo).port));
+  expect(await program.exited).toEqual([0, null]);
+  expect(program.matches(/worker failed: EADDRINUSE/)).toHaveLength(2);
+  expect(program.output()).toContain('first process failed: No worker has started: each has said why before it ended');
+  taken.close();
+});
+
+test('--reload starts anew when a source has changed, also what could not start before; other files do not count', {
+  timeout: 60_000,
+}, async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'aiokit-reload-'));
+  try {
+    const file = join(directory, 'app.mjs');
+    await writeFile(file, 'throw new Error("not yet");');
+    const cli = start('serve', file, '--port', '0', '--reload');
+    await cli.until(/waiting for a change/);
+    const write = (answer: string) => writeFile(file, `export default () => new Response('${answer}');`);
+    await write('first');
+    await cli.until(/worker \d+ listens/);
+    const [, port] = /listens on [\d.]+:(\d+)/.exec(cli.output()) as unknown as [string, string];
+    expect(await ask(`http://127.0.0.1:${port}`)).toBe('first');
+    await writeFile(join(directory, 'server.log'), 'a line');
+    await write('second');
+    await eventually(async () => expect(await ask(`http://127.0.0.1:${port}`)).toBe('second'));
+    expect(cli.output()).not.toContain('server.log');
+    child.kill('SIGTERM');
+    expect(await cli.exited).toEqual([null, 'SIGTERM']);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });

@@ -12,10 +12,11 @@ export const HEADER_SIZE = 16 * 1024;
 
 export function createNodeServer(options: ServeOptions, listener: RequestListener): AnyNodeServer {
   const { tls, http2 = false, limits = {} } = options;
+  const { receiveTimeout = 300_000 } = limits;
   const common = {
     maxHeaderSize: limits.headerSize ?? HEADER_SIZE,
-    headersTimeout: limits.headersTimeout ?? 10_000,
-    requestTimeout: limits.receiveTimeout ?? 300_000,
+    headersTimeout: limits.headersTimeout ?? Math.min(10_000, receiveTimeout),
+    requestTimeout: receiveTimeout,
     keepAliveTimeout: limits.keepAliveTimeout ?? 5_000,
     connectionsCheckingInterval: CHECK_INTERVAL,
     noDelay: true,

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { type FetchApp, handlerOf } from './app.ts';
+import { checkServeOptions } from './check-options.ts';
 import type { ServeOptions, WorkersOptions } from './options.ts';
 import { Server } from './server.ts';
 import { onStopAnnounced } from './supervisor.ts';
@@ -29,7 +30,8 @@ export interface RunningServer extends AsyncDisposable {
  *
  * @param app a function `(Request) => Response`, or an object with such a function as `fetch`.
  * @returns the server, when it listens; with `workers`, when the first of them does.
- * @throws an error with the code `EADDRINUSE` and advice, if the port is taken.
+ * @throws an error with the code `EADDRINUSE` and advice, if the port is taken; an error, if none of the `workers` starts;
+ *   TypeError or RangeError for an option that cannot be.
  *
  * @example
  * ```ts
@@ -48,6 +50,7 @@ export async function serve(app: FetchApp, options: Partial<WorkersOptions> = {}
     throw new RangeError(`workers must be a whole number of at least 1, got ${workers}`);
   }
   const handler = handlerOf(app);
+  checkServeOptions(options);
   if (workers > 1 && cluster.isPrimary) {
     const processes = new WorkerProcesses({ ...options, workers });
     await processes._start();
@@ -55,6 +58,10 @@ export async function serve(app: FetchApp, options: Partial<WorkersOptions> = {}
   }
   const server = new Server(handler, options);
   if (workers > 1) onStopAnnounced(() => server._announceClose());
-  await server._listen();
+  await server._listen().catch((error) => {
+    // A worker that serves nobody must not be kept alive by its line to the first process.
+    if (workers > 1) cluster.worker?.disconnect();
+    throw error;
+  });
   return server;
 }

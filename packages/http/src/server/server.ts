@@ -35,6 +35,9 @@ const BODY_SIZE = 100 * 2 ** 20;
 /** What was written may still be on its way to a slow client, when the time for requests is over. */
 const LAST_BYTES_GRACE = 1_000;
 
+/** Node takes a longer one for one of 1 ms. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** A server that listens; {@link serve} makes it. */
 export class Server implements RunningServer {
   /** Node's own server, for what is not offered here. */
@@ -175,7 +178,10 @@ export class Server implements RunningServer {
     }
     for (const socket of this.sockets.keys()) socket.destroySoon();
     const left = begun + gracefulTimeout - performance.now();
-    const destroy = setTimeout(() => this.destroyConnections(), Math.max(left, LAST_BYTES_GRACE));
+    const destroy = setTimeout(
+      () => this.destroyConnections(),
+      Math.min(Math.max(left, LAST_BYTES_GRACE), LONGEST_TIMER),
+    );
     await closed;
     clearTimeout(destroy);
     clearInterval(this.slowReaderCheck);
@@ -250,7 +256,7 @@ export class Server implements RunningServer {
         else this.sockets.set(socket, sent);
       }
     };
-    return setInterval(look, sendTimeout).unref();
+    return setInterval(look, Math.min(sendTimeout, LONGEST_TIMER)).unref();
   }
 
   private makeHost(handler: FetchHandler, loop: EventLoop): RequestHost {

@@ -22,18 +22,25 @@ export class Supervisor {
   private started = 0;
   private stopping = false;
   private restarting: Promise<void> = Promise.resolve();
+  /** Set until the first of them listens. */
+  private failStart: ((error: Error) => void) | null = null;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
   }
 
-  /** Resolves to where the first of them listens. */
+  /**
+   * Resolves to where the first of them listens. Rejects if all end before that: a program that cannot start is not to be
+   * started again and again.
+   */
   async start(): Promise<{ address: string; port: number }> {
     process.on('SIGHUP', this.onHangUp);
-    const listening = once(cluster, 'listening');
-    for (let i = 0; i < this.options.workers; i++) this.fork();
-    const [, where] = await listening;
-    return where;
+    const listening = once(cluster, 'listening').then(([, where]) => where);
+    const failed = new Promise<never>((_, reject) => {
+      this.failStart = reject;
+    });
+    this.fill();
+    return await Promise.race([listening, failed]);
   }
 
   statistics(): { workers: number; started: number } {
@@ -49,6 +56,7 @@ export class Supervisor {
         if (await this.isListening(this.fork())) this.retire(old);
         else if (!this.stopping) this.options.log(`worker ${old.process.pid} stays: its successor does not start`);
       }
+      this.fill();
     };
     this.restarting = this.restarting.then(replaceAll);
   }
@@ -74,28 +82,35 @@ export class Supervisor {
 
   private readonly onHangUp = (): void => this.restart('SIGHUP');
 
+  /** Those that have not started before may do so now. */
+  private fill(): void {
+    while (!this.stopping && this.workers.size < this.options.workers) this.fork();
+  }
+
   private fork(): Worker {
     const worker = cluster.fork();
     const { pid } = worker.process;
     const born = performance.now();
     this.started++;
     this.workers.add(worker);
-    worker.once('listening', ({ address, port }) => this.options.log(`worker ${pid} listens on ${address}:${port}`));
+    worker.on('error', () => {}); // What could not be told to one that is ending: its exit is what counts.
+    worker.once('listening', ({ address, port }) => {
+      this.failStart = null;
+      this.options.log(`worker ${pid} listens on ${address}:${port}`);
+    });
     worker.once('exit', (code, signal) => this.ended(worker, performance.now() - born, signal ?? code));
     return worker;
   }
 
   private ended(worker: Worker, age: number, how: string | number): void {
-    const wasWanted = this.workers.delete(worker) && !this.stopping && !worker.exitedAfterDisconnect;
+    const isWanted = this.failStart === null && !this.stopping && !worker.exitedAfterDisconnect;
+    const wasWanted = this.workers.delete(worker) && isWanted;
     this.options.log(`worker ${worker.process.pid} ended (${how})${wasWanted ? ': starting another one' : ''}`);
+    if (this.workers.size === 0)
+      this.failStart?.(new Error('No worker has started: each has said why before it ended'));
     if (!wasWanted) return;
     // A program that cannot start is to say so once a second, not a thousand times.
-    setTimeout(
-      () => {
-        if (!this.stopping && this.workers.size < this.options.workers) this.fork();
-      },
-      age < SHORT_LIFE ? SHORT_LIFE : 0,
-    );
+    setTimeout(() => this.fill(), age < SHORT_LIFE ? SHORT_LIFE : 0);
   }
 
   private async isListening(worker: Worker): Promise<boolean> {

@@ -24,7 +24,10 @@ export class WorkerProcesses implements RunningServer {
   async _start(): Promise<void> {
     const { handleSignals = currentTask() === null, socketPath, tls } = this.options;
     if (handleSignals) this.ignoreSignals = closeOnSignals(this, () => this.supervisor.kill());
-    const { address, port } = await detached(() => this.supervisor.start());
+    const { address, port } = await detached(() => this.supervisor.start()).catch(async (error) => {
+      await this.close();
+      throw error;
+    });
     const family = address?.includes(':') ? 'IPv6' : 'IPv4';
     this.where = socketPath ?? urlOf({ address: address ?? '0.0.0.0', family, port }, tls !== undefined);
   }
