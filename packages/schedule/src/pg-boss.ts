@@ -61,6 +61,10 @@ export function pgBoss(options: PgBossOptions): Backend {
 /** How long the steps of the end may take when the database is away, in ms. */
 const CLOSE_WITHIN = 1_500;
 
+/** Between two attempts to reach a database that is away at the beginning, in ms. */
+const FIRST_WAIT = 100;
+const LONGEST_WAIT = 5_000;
+
 class PgBossEngine implements Engine {
   private readonly boss: PgBoss;
   private readonly queue: string;
@@ -77,6 +81,7 @@ class PgBossEngine implements Engine {
   private readonly background: Task<void>[] = [];
   private onError: (error: unknown) => void = () => {};
   private paused = false;
+  private closed = false;
 
   constructor(options: PgBossOptions) {
     const { queue, concurrency, pollEvery, lockDuration, deleteAfterSeconds, ...own } = options;
@@ -103,19 +108,32 @@ class PgBossEngine implements Engine {
   async open(take: Take, onError: (error: unknown) => void): Promise<void> {
     this.onError = onError;
     this.boss.on('error', onError);
-    await detached(() => this.boss.start());
-    await this.boss.createQueue(this.queue, {
-      // An occurrence runs at least once, however many instances die of it or beside it.
-      retryLimit: 1_000_000,
-      retryDelay: 1,
-      expireInSeconds: 23 * 3_600,
-      heartbeatSeconds: Math.round(this.lockDuration / 1_000),
-    });
-    await this.board.create();
+    await this.connect();
+    if (this.closed) return await this.boss.stop({ graceful: false });
     this.background.push(
       detached(() => createTask(() => this.fetchAndRun(take), { name: 'schedule fetch' })),
       detached(() => createTask(() => this.stayAlive(), { name: 'schedule heartbeat' })),
     );
+  }
+
+  private async connect(): Promise<void> {
+    for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
+      try {
+        await detached(() => this.boss.start());
+        await this.boss.createQueue(this.queue, {
+          // An occurrence runs at least once, however many instances die of it or beside it.
+          retryLimit: 1_000_000,
+          retryDelay: 1,
+          expireInSeconds: 23 * 3_600,
+          heartbeatSeconds: Math.round(this.lockDuration / 1_000),
+        });
+        return await this.board.create();
+      } catch (error) {
+        if (this.closed || !isAway(error)) throw error;
+        this.onError(error);
+      }
+      await sleep(wait);
+    }
   }
 
   async enqueue(occurrences: readonly Occurrence[], keepFor: number): Promise<void> {
@@ -143,6 +161,7 @@ class PgBossEngine implements Engine {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     this.pause();
     for (const timer of this.due.values()) clearTimeout(timer);
     await endsWithin(CLOSE_WITHIN, Promise.all(this.handingOut));
@@ -252,6 +271,15 @@ class PgBossEngine implements Engine {
     const { rows } = await this.boss.getDb().executeSql(text, values);
     return rows as Record<string, unknown>[];
   }
+}
+
+/** Nobody answers, or the server says that it is not ready. */
+function isAway(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return (
+    /^(E[A-Z]+|EAI_AGAIN|08...|57P0[123]|53300)$/.test(String(code)) ||
+    /^(Connection terminated|timeout exceeded)/.test(String(message))
+  );
 }
 
 /** RFC 9562's version 5, by name, in a namespace of our own. */

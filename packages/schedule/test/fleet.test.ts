@@ -1,10 +1,11 @@
 /** Several instances on one real engine. Here in one process; fleet-processes.test.ts kills processes. */
-import { run, sleep } from '@aiokit/core';
+import { createTask, run, sleep } from '@aiokit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bullmq } from '../src/bullmq.ts';
 import { CancelJob, type JobContext, ScheduleError, Scheduler, ScheduleValueError } from '../src/index.ts';
 import { pgBoss } from '../src/pg-boss.ts';
-import { ENGINES, eventually, instances, now, startEngine, type TestEngine } from './fleet-engines.ts';
+import { backendOn, ENGINES, eventually, instances, now, startEngine, type TestEngine } from './fleet-engines.ts';
+import { reports } from './virtually.ts';
 
 describe.each(ENGINES)('a fleet on %s', (name) => {
   let engine: TestEngine;
@@ -323,6 +324,47 @@ describe.each(ENGINES)('a fleet on %s', (name) => {
     expect([...runs.values()].every((count) => count === 1)).toBe(true);
   });
 
+  it('waits for an engine that begins later, says so once, and takes jobs meanwhile', { timeout: 30_000 }, async () => {
+    await using proxy = await engine.proxy();
+    proxy.refuse();
+    await run(async () => {
+      const told = reports();
+      const scheduler = new Scheduler({ backend: engine.backendThrough(proxy, { queue: 'later' }) }).start();
+      let runs = 0;
+      await eventually(() => told.length > 0);
+      scheduler.interval(300, { name: 'later' }).do(() => runs++);
+      await sleep(1_000);
+      expect(told).toMatchObject([
+        { message: 'The engine of a fleet of schedulers failed', exception: { code: 'ECONNREFUSED' } },
+      ]);
+      await proxy.restore();
+      await eventually(() => runs >= 2);
+      await scheduler.stop();
+      expect(told).toHaveLength(1);
+    });
+  });
+
+  it.each(['cancel', 'stop'])('%s ends the wait for an engine', { timeout: 30_000 }, async (how) => {
+    await using proxy = await engine.proxy();
+    proxy.refuse();
+    await run(async () => {
+      const told = reports();
+      const scheduler = new Scheduler({ backend: engine.backendThrough(proxy, { queue: 'never' }) });
+      scheduler.interval(300, { name: 'never' }).do(() => {});
+      const forever = createTask(() => scheduler.runForever());
+      await eventually(() => told.length > 0);
+      const began = now();
+      if (how === 'stop') expect(await scheduler.stop()).toEqual({ finished: [], cancelled: [], stuck: [] });
+      else forever.cancel();
+      expect(await forever.catch((error) => (error as Error).name)).toBe(how === 'stop' ? undefined : 'CancelledError');
+      expect(now() - began).toBeLessThan(1_500);
+      await proxy.restore();
+      await sleep(1_000);
+      expect(proxy.connections).toBe(0);
+      expect(told).toHaveLength(1);
+    });
+  });
+
   it('stops also when the engine is away', { timeout: 30_000 }, async () => {
     let runs = 0;
     await instances(engine, 'away', async (instance) => {
@@ -385,6 +427,17 @@ describe('a scheduler with a backend', () => {
     expect(() => pgBoss({ queue: 'my jobs' })).toThrow(
       "options.queue must be letters, digits, _ - . or /, got 'my jobs'",
     );
+  });
+
+  it('does not wait for what will not come: a database that does not exist', async () => {
+    await using engine = await startEngine('pg-boss');
+    const url = new URL(engine.url);
+    url.pathname = '/nowhere';
+    await run(async () => {
+      const scheduler = new Scheduler({ backend: backendOn('pg-boss', url.href) });
+      const failure = await scheduler.runForever().catch((error) => error);
+      expect(failure.errors).toMatchObject([{ code: '3D000' }]);
+    });
   });
 
   it('refuses two jobs of one name, and runPending', async () => {

@@ -68,7 +68,12 @@ export interface Board {
 /** One connection to an engine. */
 export interface Engine {
   readonly board: Board;
-  /** Connects, and begins to hand out. Each occurrence goes to `take`, which never throws. */
+  /**
+   * Connects, and begins to hand out. Each occurrence goes to `take`, which never throws. A server that is away is waited for,
+   * and `onError` told.
+   *
+   * @throws what waiting does not mend: a wrong password, a database that does not exist.
+   */
   open(take: Take, onError: (error: unknown) => void): Promise<void>;
   /** Puts occurrences in; one that is or was there already is ignored. */
   enqueue(occurrences: readonly Occurrence[], keepFor: number): Promise<void>;

@@ -47,6 +47,7 @@ export class Fleet {
   /** What goes on here, by the name of the job. */
   readonly tasks = new Map<Task<unknown>, string>();
   private group: TaskGroup | null = null;
+  private isOpen = false;
   private closing = false;
   private errorShown = '';
 
@@ -65,13 +66,9 @@ export class Fleet {
           this.group = group;
           this.planner = new Planner(this.loop, this.requests, group, this.tell);
           try {
-            await until(this.engine.open((occurrence) => this.take(occurrence), this.tell));
-            await this.clock.compare();
-            for (const job of jobs) this.arm(job);
-            this.receiver.ready.setResult();
-            const repairs = group.createTask(() => this.repair(), { name: 'schedule repair' });
+            const planning = group.createTask(() => this.openAndPlan(jobs), { name: 'schedule planning' });
             await this.ended;
-            repairs.cancel();
+            planning.cancel();
           } finally {
             this.close();
           }
@@ -93,7 +90,7 @@ export class Fleet {
   }
 
   arm(job: Job): void {
-    if (this.closing || this.group === null) return;
+    if (this.closing || !this.isOpen) return;
     this.receiver.jobs.set(job.name, job);
     this.planner?.add(job);
   }
@@ -113,7 +110,14 @@ export class Fleet {
     await this.requests.requestCancel(job.name, reason === undefined ? '' : String(reason));
   }
 
-  private async repair(): Promise<void> {
+  /** An engine that is away is waited for. */
+  private async openAndPlan(jobs: Iterable<Job>): Promise<void> {
+    await until(this.engine.open((occurrence) => this.take(occurrence), this.tell));
+    await this.clock.compare();
+    this.isOpen = true;
+    this.errorShown = '';
+    for (const job of jobs) this.arm(job);
+    this.receiver.ready.setResult();
     for (;;) {
       await sleep(REPAIR_EVERY);
       await this.clock.compare();
