@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { request as nodeRequest } from 'node:http';
 import { connect } from 'node:net';
 import { CancelledError, createTask, currentTask, Future, shield, sleep } from '@aiokit/core';
-import { background, type FetchApp, type ServeOptions, serve } from '@aiokit/http/server';
+import { background, type FetchApp, type ServeOptions, serve, streamed } from '@aiokit/http/server';
 import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { expect, test, vi } from 'vitest';
@@ -290,12 +290,11 @@ test('what is no app is refused', async () => {
 });
 
 test('pipelined requests are answered in order, and all are cancelled when the client leaves', async () => {
-  let cancelled = 0;
-  const bothStarted = new Future<void>();
   let started = 0;
+  let cancelled = 0;
   await using server = await start(async (request) => {
     if (!request.url.endsWith('/hang')) return new Response(new URL(request.url).pathname);
-    if (++started === 1) bothStarted.setResult();
+    started++;
     try {
       await sleep(60_000);
     } finally {
@@ -305,15 +304,41 @@ test('pipelined requests are answered in order, and all are cancelled when the c
   });
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
   const line = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
-  socket.write(line('/a') + line('/b') + line('/hang'));
+  socket.write(line('/a') + line('/b') + line('/hang') + line('/hang') + line('/late') + line('/hang'));
   let text = '';
   socket.setEncoding('utf8').on('data', (chunk) => {
     text += chunk;
   });
-  await bothStarted;
   await eventually(() => expect(text).toMatch(/\/a[\s\S]*\/b$/));
+  await eventually(() => expect(started).toBe(3));
   socket.destroy();
-  await eventually(() => expect(cancelled).toBe(1));
+  await eventually(() => expect(cancelled).toBe(3));
+  await eventually(() => expect(server.statistics()).toMatchObject({ active: 0, cancelled: 3, connections: 0 }));
+});
+
+test('a streamed answer that waits for its turn ends when the client leaves', async () => {
+  const cleaned = new Future<void>();
+  await using server = await start(
+    (request) => {
+      if (request.url.endsWith('/first')) return sleep(60_000).then(() => new Response());
+      async function* source() {
+        try {
+          for (;;) yield new Uint8Array(64 * 1024);
+        } finally {
+          cleaned.setResult();
+        }
+      }
+      return streamed(source);
+    },
+    { cancelOnDisconnect: (request) => request.url.endsWith('/first') },
+  );
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write('GET /first HTTP/1.1\r\nHost: x\r\n\r\nGET /streamed HTTP/1.1\r\nHost: x\r\n\r\n');
+  await eventually(() => expect(server.statistics().active).toBe(2));
+  socket.destroy();
+  await cleaned;
+  await eventually(() => expect(server.statistics()).toMatchObject({ active: 0, cancelled: 2, failed: 0 }));
 });
 
 test('what a handler has started ends with its request', async () => {

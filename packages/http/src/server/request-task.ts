@@ -12,9 +12,10 @@ import { detached, type EventLoop, isCancelled, type Operation, type Task, timeo
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { FetchHandler, NodeBindings } from './app.ts';
 import { Children } from './children.ts';
+import { follow, unfollow } from './connection.ts';
 import { limitBody } from './limit-body.ts';
 import { bindTask, type Ending, inheritRequest, isAbortedUpload, type RequestContext } from './request-context.ts';
-import { sendStream, streamIn } from './response-stream.ts';
+import { ClientLeft, sendStream, streamIn } from './response-stream.ts';
 
 /** What a request needs of its server. */
 export interface RequestHost {
@@ -54,6 +55,7 @@ export class RequestTask implements RequestContext {
   ending: Ending | null = null;
   /** @internal */ _next: RequestTask | null = null;
   /** @internal */ _previous: RequestTask | null = null;
+  /** @internal The one before it on its connection, if that is still under way. */ _earlier: RequestTask | null = null;
   private readonly host: RequestHost;
   private readonly request: Request;
   private children: Children | null = null;
@@ -169,12 +171,14 @@ export class RequestTask implements RequestContext {
     const { outgoing } = this.bindings;
     this.isStreaming = true;
     this.list();
+    outgoing.on('close', () => this._closed());
     try {
       await sendStream(response, stream, this.bindings);
     } catch (error) {
       // A client that gets a clean end would take half an answer for a whole one.
       outgoing.destroy();
-      if (this.ending === null || !isCancelled(error)) this.fail(error);
+      if (error instanceof ClientLeft) this.ending ??= 'client left';
+      else if (this.ending === null || !isCancelled(error)) this.fail(error);
     }
     // It ends as done, not as cancelled: what a framework's streaming helper still cleans up is left alone then.
     this.leave();
@@ -209,16 +213,21 @@ export class RequestTask implements RequestContext {
     if (this.isListed) return;
     this.isListed = true;
     this.host.begin(this);
-    this.bindings.outgoing.on('close', () => this.closed());
+    const { incoming, outgoing } = this.bindings;
+    if (incoming.httpVersionMajor < 2) follow(this);
+    else outgoing.on('close', () => this._closed());
   }
 
   private unlist(): void {
     if (!this.isListed) return;
     this.isListed = false;
+    if (this.bindings.incoming.httpVersionMajor < 2) unfollow(this);
     this.host.end(this);
   }
 
-  private closed(): void {
+  /** @internal The response is closed, or its connection. */
+  _closed(): void {
+    if (!this.hasEnded && this.isClosed) return;
     this.isClosed = true;
     if (this.hasEnded) this.unlist();
     else if (this.cancelOnDisconnect && !this.bindings.outgoing.writableEnded) this.cancel('client left');

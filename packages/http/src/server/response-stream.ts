@@ -28,7 +28,10 @@ export function learnLightweightResponse(): void {
   );
 }
 
-/** Writes head and body. Returns when the last byte was handed over; throws what the source throws. */
+/** Nobody takes the rest of the answer. */
+export class ClientLeft extends Error {}
+
+/** Writes head and body. Returns when the last byte was handed over; throws what the source throws, or {@link ClientLeft}. */
 export async function sendStream(
   response: Response,
   stream: ReadableStream<Uint8Array>,
@@ -49,7 +52,7 @@ export async function sendStream(
         reader.read().then(resolve, reject);
       });
       if (done) break;
-      if (outgoing.destroyed) throw new Error('The client left while the answer was being sent');
+      if (outgoing.destroyed) throw new ClientLeft();
       if (!outgoing.write(value)) await new Step<void>((resolve) => drained(outgoing, resolve));
     }
     isComplete = true;
