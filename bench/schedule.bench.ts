@@ -68,7 +68,7 @@ const PEERS: Record<string, Start> = {
   },
 };
 
-const [seconds = '20', peer] = process.argv.slice(2);
+const [seconds = '60', peer] = process.argv.slice(2);
 if (peer === undefined) {
   console.log(
     `${JOBS} jobs of every second, for ${seconds} s; then idle jobs: ${IDLE_JOBS}, of peers ${IDLE_JOBS_OF_PEERS}`,

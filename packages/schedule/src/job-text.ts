@@ -23,7 +23,8 @@ export function textOf(job: Job, trigger: Trigger): string {
 function when({ interval, latest, unit, startDay, time }: Job, trigger: Trigger): string {
   if (trigger.kind !== 'every') return otherRuleOf(trigger);
   const count = latest === null ? `${interval}` : `${interval} to ${latest}`;
-  const step = startDay ?? `${count} ${interval === 1 && latest === null ? unit?.replace(/s$/, '') : unit}`;
+  const units = unit ?? 'None';
+  const step = startDay ?? `${count} ${interval === 1 && latest === null ? units.replace(/s$/, '') : units}`;
   return `Every ${step}${time === null ? '' : ` at ${digits(time)}`}`;
 }
 

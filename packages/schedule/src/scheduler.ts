@@ -129,12 +129,12 @@ export class Scheduler implements AsyncDisposable {
   }
 
   /** The jobs with this tag; all of them without one. */
-  getJobs(tag?: Tag): Job[] {
-    return tag === undefined ? this.jobs : this.jobs.filter((job) => job.tags.has(tag));
+  getJobs(tag?: Tag | null): Job[] {
+    return tag === undefined || tag === null ? this.jobs : this.jobs.filter((job) => job.tags.has(tag));
   }
 
   /** Takes the jobs with this tag off the schedule; all of them without one. Runs that go on are left alone. */
-  clear(tag?: Tag): void {
+  clear(tag?: Tag | null): void {
     for (const job of this.getJobs(tag)) this.cancelJob(job);
   }
 
@@ -146,17 +146,16 @@ export class Scheduler implements AsyncDisposable {
   }
 
   /** When the first of the jobs (with this tag) runs next; `null` if none will. */
-  nextRun(tag?: Tag): Date | null {
+  nextRun(tag?: Tag | null): Date | null {
     let first: number | null = null;
-    for (const { tags, runner } of this.all) {
-      if (runner.next === null || (tag !== undefined && !tags.has(tag))) continue;
-      first = Math.min(first ?? Infinity, runner.next);
+    for (const { runner } of tag === undefined || tag === null ? this.all : this.getJobs(tag)) {
+      if (runner.next !== null) first = Math.min(first ?? Infinity, runner.next);
     }
     return first === null ? null : new Date(first);
   }
 
   /** How many ms until then; below 0 if it is late, `null` if nothing will run. */
-  idle(tag?: Tag): number | null {
+  idle(tag?: Tag | null): number | null {
     const next = this.nextRun(tag);
     return next === null ? null : next.getTime() - getRunningLoop().clock.wallTime();
   }

@@ -350,6 +350,8 @@ describe('a scheduler', () => {
       expect(scheduler.getJobs('a')).toEqual([one, two]);
       expect(scheduler.getJobs(7)).toEqual([one]);
       expect(scheduler.getJobs('7')).toEqual([]);
+      expect(scheduler.getJobs(null)).toEqual([one, two, three]);
+      expect(scheduler.nextRun(null)).toEqual(two.nextRun);
       expect(scheduler.nextRun()).toEqual(two.nextRun);
       expect(scheduler.nextRun(7)).toEqual(one.nextRun);
       expect(scheduler.nextRun('b')).toBeNull();
@@ -515,6 +517,7 @@ describe('a scheduler', () => {
         s.interval(250),
       ];
       expect(String(jobs[2])).toBe('Every 1 day at 10:30:00 do [None] (last run: [never], next run: [never])');
+      expect(String(s.every(10))).toBe('Every 10 None do [None] (last run: [never], next run: [never])');
       for (const job of jobs) job.do(nothing);
       expect(jobs.map((job) => job.rule())).toEqual([
         'Every second',
