@@ -125,6 +125,22 @@ describe('a query of the pool', () => {
     });
   });
 
+  test.each(['query', 'connect'] as const)(
+    'whose connection is being verified leaves it to the pool: %s',
+    async (call) => {
+      let verified: (() => void) | undefined;
+      const pool = makePool({ max: 1, verify: (_client, done) => (verified = done) });
+      await run(async () => {
+        const task = createTask<unknown>(() => (call === 'query' ? pool.query('select 1') : pool.connect()));
+        await eventually(() => verified !== undefined);
+        task.cancel();
+        await expect(task).rejects.toMatchObject({ name: 'CancelledError' });
+        verified?.();
+        expect(pool.statistics()).toMatchObject({ total: 1, idle: 1 });
+      });
+    },
+  );
+
   test('that waits for a connection can be cancelled by the ten thousand', async () => {
     const pool = makePool({ max: 1, connectionTimeoutMillis: 60_000 });
     await run(async () => {

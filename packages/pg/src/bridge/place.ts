@@ -36,7 +36,7 @@ export class Place {
 
   private enterNow(): void {
     this.item = this.pool._enter((error, client) => {
-      if (this.isOver) return;
+      if (this.isOver) return client?.release(); // Left while the pool's option `verify` was busy with the connection.
       this.isOver = true;
       this.owner.granted(error as Error, client);
     });
