@@ -35,6 +35,7 @@ export class Live implements Runs {
   /** What goes on, by the name of the job; also of jobs that were taken off the schedule meanwhile. */
   readonly tasks = new Map<Task<unknown>, string>();
   private group: TaskGroup | null = null;
+  private jobs: ReadonlySet<Job> = new Set();
   private closing = false;
 
   /** @param onDone is told of a job that will not run again. */
@@ -47,7 +48,8 @@ export class Live implements Runs {
   }
 
   /** Until `close()`, or a cancel, which cancels the runs, too. */
-  async run(jobs: Iterable<Job>): Promise<void> {
+  async run(jobs: ReadonlySet<Job>): Promise<void> {
+    this.jobs = jobs;
     try {
       await taskGroup(
         async (group) => {
@@ -151,7 +153,7 @@ export class Live implements Runs {
       if (this.closing) continue; // One before it has stopped the schedule.
       const stays = job.runner.runDue(now, this);
       if (!stays) this.onDone(job);
-      else if (!this.closing) this.place(job);
+      else if (!this.closing && this.jobs.has(job)) this.place(job); // Else it has taken itself off, or stopped the schedule.
     }
     // When all have begun.
     for (const job of slot.jobs) job.runner.lookAhead();

@@ -185,6 +185,28 @@ describe('runForever', () => {
     });
   });
 
+  it('a job may take itself off while it runs, async or not', async () => {
+    await virtually(async () => {
+      const scheduler = new Scheduler().start();
+      const runs: string[] = [];
+      scheduler.every(1).seconds.do(() => {
+        runs.push('returns CancelJob');
+        return CancelJob;
+      });
+      for (const work of [() => {}, async () => {}, () => sleep(10)]) {
+        const job = scheduler.every(1).seconds.do(() => {
+          runs.push('calls cancelJob');
+          scheduler.cancelJob(job);
+          return work();
+        });
+      }
+      await sleep(10_000);
+      expect(runs).toEqual(['returns CancelJob', ...Array(3).fill('calls cancelJob')]);
+      expect(scheduler.jobs).toEqual([]);
+      await scheduler.stop();
+    });
+  });
+
   it('is refused twice at once, since each job would run twice', async () => {
     await virtually(async () => {
       const scheduler = new Scheduler().start();
