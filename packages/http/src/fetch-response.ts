@@ -24,7 +24,7 @@ class BodyWait<T> extends Bridge<T> {
   constructor(connection: Connection, promise: Promise<T>, isLast: (value: T) => boolean) {
     super();
     this.connection = connection;
-    const operation = trackOnVirtualTime(connection, ' (body)', connection.isOpenEnded);
+    const operation = trackOnVirtualTime(connection, 'body');
     promise.then(
       (value) => {
         if (isLast(value)) connection.stop();
@@ -160,10 +160,8 @@ function always(): boolean {
 }
 
 /** A real clock has no use for it, and a request is not to pay for it. */
-export function trackOnVirtualTime(
-  connection: { readonly label: string },
-  suffix: string,
-  open = false,
-): Operation | null {
-  return getRunningLoop().clock.real ? null : trackIO('http', { label: connection.label + suffix, open });
+export function trackOnVirtualTime(connection: Connection, what: 'response' | 'body'): Operation | null {
+  if (getRunningLoop().clock.real) return null;
+  const { label, isOpenEnded: open } = connection;
+  return trackIO('http', what === 'response' ? { label } : { label: `${label} (body)`, open });
 }

@@ -37,18 +37,18 @@ class FetchCall extends Bridge<Response> implements Connection {
   private readonly ending: FetchAbort;
   private readonly operation: Operation | null;
   private readonly input: string | URL | Request;
-  isOpenEnded = false;
+  private response: Response | null = null;
 
   constructor(send: typeof globalThis.fetch, input: string | URL | Request, init: RequestInit | undefined) {
     super();
     this.input = input;
     this.ending = abortFor(send, input, init);
-    this.operation = trackOnVirtualTime(this, '');
+    this.operation = trackOnVirtualTime(this, 'response');
     send(input, this.ending.init).then(
       (response) => {
         if (this.done()) return;
         if (response.body === null) this.ending.stop();
-        this.isOpenEnded = isEventStream(response.headers.get('content-type'));
+        this.response = response;
         this.setResult(bindResponse(response, this));
         this.operation?.end();
       },
@@ -58,6 +58,10 @@ class FetchCall extends Bridge<Response> implements Connection {
         this.operation?.end();
       },
     );
+  }
+
+  get isOpenEnded(): boolean {
+    return isEventStream(this.response?.headers.get('content-type'));
   }
 
   get label(): string {

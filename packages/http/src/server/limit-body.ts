@@ -27,6 +27,19 @@ export function limitBody(incoming: NodeBindings['incoming'], limit: number, exc
   };
 }
 
+/**
+ * A stream of HTTP/2 that is reset in the middle of an upload fails the reading of the body. Node ends it as if it were whole
+ * if the code of the reset is NO_ERROR, and keeps what has happened to itself if it is another.
+ */
+export function failWhenReset(incoming: NodeBindings['incoming']): void {
+  if (incoming.httpVersionMajor < 2 || !mayHaveBody(incoming)) return;
+  incoming.on('aborted', () => {
+    if (incoming.readableEnded || incoming.destroyed) return;
+    incoming.on('error', () => {});
+    incoming.destroy(new Error('The client left in the middle of its upload'));
+  });
+}
+
 function mayHaveBody({ headers, httpVersionMajor, method }: NodeBindings['incoming']): boolean {
   if (httpVersionMajor >= 2) return method !== 'GET' && method !== 'HEAD';
   return headers['transfer-encoding'] !== undefined;

@@ -13,7 +13,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { FetchHandler, NodeBindings } from './app.ts';
 import { Children } from './children.ts';
 import { follow, unfollow } from './connection.ts';
-import { limitBody } from './limit-body.ts';
+import { failWhenReset, limitBody } from './limit-body.ts';
 import { bindTask, type Ending, inheritRequest, isAbortedUpload, type RequestContext } from './request-context.ts';
 import { ClientLeft, sendStream, streamIn } from './response-stream.ts';
 
@@ -82,6 +82,7 @@ export class RequestTask implements RequestContext {
     const { host } = this;
     host.counts.total++;
     limitBody(this.bindings.incoming, host.bodyLimit, () => this.cancel('body too large'));
+    failWhenReset(this.bindings.incoming);
     if (this.ending !== null) return plain(this.ending);
     host.loop.createTask(() => this.handle(), { name: this.name, eager: true, onTask: inheritRequest });
     return this.answer as Response | Promise<Response>;
