@@ -153,6 +153,34 @@ test('a worker that is killed under load takes only its own requests along', { t
   await next.stop();
 });
 
+test('the client whose connection is on its way to a worker that is killed is told, and does not wait for ever', {
+  timeout: 60_000,
+}, async () => {
+  const cli = start('serve', APP, '--port', '0', '--workers', '2');
+  await cli.until(/worker \d+ listens/, 2);
+  const [, port] = /listens on [\d.]+:(\d+)/.exec(cli.output()) as unknown as [string, string];
+  const url = `http://127.0.0.1:${port}`;
+  const blocked = fetch(`${url}/block`).catch(() => 'cut');
+  await cli.until(/block begins/);
+  // Each worker is handed one connection at a time: the blocked one has one of these, and never takes it.
+  const answers: string[] = [];
+  const cut: unknown[] = [];
+  const clients = Array.from({ length: 4 }, () =>
+    ask(url).then(
+      (pid) => answers.push(pid),
+      (error) => cut.push(error),
+    ),
+  );
+  await eventually(() => expect(answers).toHaveLength(3));
+  const pids = cli.matches(/worker (\d+) listens/).map(([, pid]) => pid as string);
+  const victim = pids.find((pid) => !answers.includes(pid)) as string;
+  process.kill(Number(victim), 'SIGKILL');
+  await Promise.all(clients);
+  expect(await blocked).toBe('cut');
+  expect(cut).toHaveLength(1);
+  expect(answers).toHaveLength(3);
+});
+
 test.each([
   ['an unknown command', ['bake', 'bread'], 'Expected: serve FILE'],
   ['no file', ['serve'], 'Expected: serve FILE'],

@@ -263,3 +263,52 @@ test('the limits hold for HTTP/2', async () => {
   expect(errors).toEqual([]);
   await server.close();
 });
+
+/** A frame of HTTP/2. @see https://www.rfc-editor.org/rfc/rfc9113#section-4.1 */
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+// Node's own client says that the body is whole before it resets: raw frames do not.
+test.each([
+  ['NO_ERROR', 0],
+  ['INTERNAL_ERROR', 2],
+  ['CANCEL', 8],
+])('an HTTP/2 upload that is reset in its middle (%s) is never taken for a whole one', async (_, code) => {
+  const errors: unknown[] = [];
+  const outcomes: string[] = [];
+  const server = await serve(
+    async (request) => {
+      outcomes.push('begun');
+      const text = await request.text().catch((error) => {
+        outcomes.push('told');
+        throw error;
+      });
+      outcomes.push(`read ${text}`);
+      return new Response();
+    },
+    { port: 0, http2: true, onError: (error) => errors.push(error) },
+  );
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  const names = { ':method': 'POST', ':path': '/', ':scheme': 'http', ':authority': 'x', 'content-length': '1000' };
+  const literal = (text: string) => Buffer.concat([Buffer.of(text.length), Buffer.from(text)]);
+  const fields = Object.entries(names).map(([name, value]) =>
+    Buffer.concat([Buffer.of(0), literal(name), literal(value)]),
+  );
+  socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+  socket.write(frame(4, 0, 0, Buffer.alloc(0)));
+  socket.write(frame(1, 4, 1, Buffer.concat(fields)));
+  socket.write(frame(0, 0, 1, Buffer.from('half')));
+  await eventually(() => expect(outcomes).toEqual(['begun']));
+  socket.write(frame(3, 0, 1, Buffer.of(0, 0, 0, code)));
+  await eventually(() => expect(server.statistics()).toMatchObject({ active: 0, cancelled: 1, failed: 0 }));
+  expect([outcomes, errors]).toEqual([['begun', 'told'], []]);
+  socket.destroy();
+  await server.close();
+});

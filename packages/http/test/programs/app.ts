@@ -1,9 +1,13 @@
-/** An app for the command line: `/` says which process answered, `/die` ends it, `/slow` says when it begins and takes 300 ms. */
+/** An app for the command line: `/` says which process answered, `/die` ends it, `/slow` says when it begins and takes 300 ms, `/block` says so, too, and blocks its process for ever. */
 import { sleep } from '@aiokit/core';
 
 export default async (request: Request): Promise<Response> => {
   const { pathname } = new URL(request.url);
   if (pathname === '/die') process.exit(1);
+  if (pathname === '/block') {
+    process.stdout.write('block begins\n');
+    for (;;);
+  }
   if (pathname === '/slow') {
     console.log('slow begins');
     await sleep(300);
