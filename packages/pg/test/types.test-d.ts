@@ -34,6 +34,10 @@ expectTypeOf<QueryResult<User>>().toEqualTypeOf<pg.QueryResult<User>>();
 expectTypeOf(types).toEqualTypeOf<typeof pg.types>();
 expectTypeOf(aiokitPg.Pool).toEqualTypeOf<typeof Pool>();
 expectTypeOf(aiokitPg.types).toEqualTypeOf<typeof pg.types>();
+expectTypeOf<aiokitPg.Pool>().toEqualTypeOf<Pool>();
+expectTypeOf<aiokitPg.PoolClient>().toEqualTypeOf<PoolClient>();
+expectTypeOf<aiokitPg.QueryResult<User>>().toEqualTypeOf<pg.QueryResult<User>>();
+expectTypeOf<aiokitPg.QueryArrayResult>().toEqualTypeOf<pg.QueryArrayResult>();
 
 // A connection of the pool is one of ours.
 expectTypeOf(pool.connect()).resolves.toEqualTypeOf<PoolClient>();
