@@ -1,6 +1,9 @@
 /**
- * CPU time per request of @aiokit/http against what it stands on, in one process, in interleaved rounds: throughput spreads
- * by half on a shared machine, the ratio of CPU times within a round does not. The other end is a process of its own.
+ * CPU time per request of @aiokit/http against what it stands on, in interleaved rounds: throughput spreads by half on a
+ * shared machine, the ratio of CPU times within a round does not. The other end is a process of its own.
+ *
+ * Each client has a process of its own in each round, and collects its garbage when it likes: a `gc()` between samples throws
+ * away compiled code, which made a bare `undici.request` twice as dear, and what outlives a request did not show.
  *
  *   node --conditions=@aiokit/source --expose-gc http.bench.ts [rounds] [client | server]
  */
@@ -17,6 +20,9 @@ import { Agent, request } from 'undici';
 import { aiohttp, peers } from './http/peers.ts';
 
 const REQUESTS = 2_000;
+/** Of a client, before it is measured and while it is, in REQUESTS. */
+const WARM_UP = 4;
+const SAMPLES = 6;
 /** Of the server, in one sample: short ones, so that what else the machine does falls on both alike. */
 const SERVER_REQUESTS = 500;
 /** In flight at once, in the last measurement. */
@@ -75,50 +81,78 @@ async function compare(
   }
 }
 
+/** Which clients there are, and what each is compared with. */
+const CLIENTS: Record<string, string | null> = {
+  'undici.request': null,
+  'ClientSession, outside a task': 'undici.request',
+  'ClientSession, in a task': 'undici.request',
+  "the platform's fetch": null,
+  'fetch, outside a task': "the platform's fetch",
+  'fetch, in a task': "the platform's fetch",
+  ky: null,
+  axios: null,
+  got: null,
+};
+
+function clientWork(label: string, url: string, concurrency: number): () => Promise<unknown> {
+  const agent = new Agent();
+  const session = new ClientSession({ baseUrl: url, cookieJar: null, decompress: false, limit: 1_000 });
+  const bySession = () => session.get('/').json();
+  const byFetch = async () => (await boundFetch(url)).json();
+  switch (label) {
+    case 'undici.request':
+      return () => load(async () => (await request(url, { dispatcher: agent })).body.json(), concurrency);
+    case 'ClientSession, outside a task':
+      return () => load(bySession, concurrency);
+    case 'ClientSession, in a task':
+      return async () => createTask(() => load(bySession, concurrency));
+    case "the platform's fetch":
+      return () => load(async () => (await fetch(url)).json(), concurrency);
+    case 'fetch, outside a task':
+      return () => load(byFetch, concurrency);
+    case 'fetch, in a task':
+      return async () => createTask(() => load(byFetch, concurrency));
+  }
+  const peer = peers().find((each) => each.label === label);
+  if (peer === undefined) throw new Error(`There is no client ${label}`);
+  return () => load(() => peer.get(url), concurrency);
+}
+
+/** The process of one client in one round. */
+async function asVariant([label, url, concurrency]: string[]): Promise<void> {
+  const work = clientWork(label as string, url as string, Number(concurrency));
+  for (let i = 0; i < WARM_UP; i++) await work();
+  const before = process.cpuUsage();
+  for (let i = 0; i < SAMPLES; i++) await work();
+  const { user, system } = process.cpuUsage(before);
+  process.send?.((user + system) / REQUESTS / SAMPLES, () => process.exit());
+}
+
+async function measureClient(label: string, url: string, concurrency: number): Promise<number> {
+  const child = fork(import.meta.filename, ['as-variant', label, url, String(concurrency)], {
+    execArgv: process.execArgv,
+  });
+  const [cost] = (await once(child, 'message')) as [number];
+  return cost;
+}
+
 async function benchClient(rounds: number): Promise<void> {
   const child = fork(import.meta.filename, ['as-server'], { execArgv: process.execArgv });
   const [url] = (await once(child, 'message')) as [string];
   for (const concurrency of [50, 500]) {
-    const agent = new Agent();
-    await using session = new ClientSession({ baseUrl: url, cookieJar: null, decompress: false, limit: 1_000 });
-    const bare = {
-      label: 'undici.request',
-      work: () => load(async () => (await request(url, { dispatcher: agent })).body.json(), concurrency),
-    };
-    const platform = {
-      label: "the platform's fetch",
-      work: () => load(async () => (await fetch(url)).json(), concurrency),
-    };
-    const inTask = {
-      label: 'ClientSession, in a task',
-      work: async () => createTask(() => load(() => session.get('/').json(), concurrency)),
-    };
-    const fetchInTask = {
-      label: 'fetch, in a task',
-      work: async () => createTask(() => load(async () => (await boundFetch(url)).json(), concurrency)),
-    };
-    await compare(`client, ${concurrency} at once: undici.request`, rounds, [
-      bare,
-      { label: 'ClientSession, outside a task', work: () => load(() => session.get('/').json(), concurrency) },
-      inTask,
-    ]);
-    await compare(`client, ${concurrency} at once: fetch`, rounds, [
-      platform,
-      { label: 'fetch, outside a task', work: () => load(async () => (await boundFetch(url)).json(), concurrency) },
-      fetchInTask,
-    ]);
-    const others = peers().map(({ label, get }) => ({ label, work: () => load(() => get(url), concurrency) }));
-    await compare(`client, ${concurrency} at once: all`, Math.ceil(rounds / 3), [
-      bare,
-      inTask,
-      platform,
-      fetchInTask,
-      ...others,
-    ]);
-    console.log(
-      `  ${'aiohttp (Python)'.padEnd(34)} ${await aiohttp(url, concurrency, REQUESTS, Math.ceil(rounds / 3))}`,
-    );
-    await agent.close();
+    const labels = Object.keys(CLIENTS);
+    const costs = new Map(labels.map((label): [string, number[]] => [label, []]));
+    for (let round = 0; round < rounds; round++) {
+      const order = round % 2 === 0 ? labels : labels.toReversed();
+      for (const label of order) costs.get(label)?.push(await measureClient(label, url, concurrency));
+    }
+    console.log(`\nclient, ${concurrency} at once`);
+    for (const [label, list] of costs) {
+      const base = costs.get(CLIENTS[label] ?? '');
+      const ratio = base === undefined ? '' : `  x ${median(list.map((c, i) => c / (base[i] as number))).toFixed(3)}`;
+      console.log(`  ${label.padEnd(34)} ${median([...list]).toFixed(1)}${ratio}`);
+    }
+    console.log(`  ${'aiohttp (Python)'.padEnd(34)} ${await aiohttp(url, concurrency, REQUESTS, rounds)}`);
   }
   await manyAtOnce(url);
   child.kill();
@@ -193,11 +227,12 @@ function asClient(): void {
 
 if (process.argv[2] === 'as-server') await asServer();
 else if (process.argv[2] === 'as-client') asClient();
+else if (process.argv[2] === 'as-variant') await asVariant(process.argv.slice(3));
 else {
   const rounds = Number(process.argv[2] ?? 15);
   console.log(`Node ${process.version}, ${rounds} rounds of ${REQUESTS}: µs of CPU per request (median), ratio`);
   const side = process.argv[3];
-  if (side !== 'server') await benchClient(rounds);
+  if (side !== 'server') await benchClient(Math.ceil(rounds / 3));
   if (side !== 'client') await benchServer(rounds);
   process.exit();
 }

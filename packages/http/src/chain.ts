@@ -9,7 +9,7 @@ export interface Linked<T> {
  * First in, first out, with members that leave from anywhere: a list through the members themselves.
  *
  * A Set does the same and grows a new table every few dozen additions; the old one points to it and keeps what it held. Once
- * such a table has survived two scavenges, all that came after it survives, too: a session paid half of a request for that.
+ * such a table has survived two scavenges, what came after it may survive, too: that was a tenth of a small request.
  */
 export class Chain<T extends Linked<T>> implements Iterable<T> {
   size = 0;
