@@ -18,6 +18,8 @@ describe.each(ENGINES)('a fleet on %s', (name) => {
 
   it.concurrent('runs each occurrence on one instance', async () => {
     const runs: string[] = [];
+    const timesOf = (job: string) => runs.filter((run) => run.startsWith(job)).map((run) => Number(run.split(' ')[1]));
+    const isGapless = (times: number[]) => new Set(times).size === (Math.max(...times) - Math.min(...times)) / 250 + 1;
     await instances(engine, 'one', async (instance) => {
       for (const who of 'abc') {
         instance((scheduler) => {
@@ -28,15 +30,11 @@ describe.each(ENGINES)('a fleet on %s', (name) => {
           }
         });
       }
-      await eventually(() => runs.length >= 30);
+      // An instance that is slow may still have one of the last.
+      await eventually(() => runs.length >= 30 && ['once1', 'once2'].every((job) => isGapless(timesOf(job))));
     });
     const occurrences = runs.map((run) => run.slice(0, -2));
     expect(new Set(occurrences).size).toBe(runs.length);
-    for (const job of ['once1', 'once2']) {
-      const times = occurrences.filter((run) => run.startsWith(job)).map((run) => Number(run.split(' ')[1]));
-      times.sort((a, b) => a - b);
-      expect(times).toEqual(times.map((_, i) => (times[0] as number) + i * 250));
-    }
   });
 
   it.concurrent('leaves out, or puts in line, what is due while a run goes on elsewhere', async () => {
