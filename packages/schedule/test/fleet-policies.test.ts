@@ -223,6 +223,47 @@ describe('a run whose instance died', () => {
   });
 });
 
+describe('an occurrence whose instance is so slow that its successor comes first', () => {
+  /** That of minute 2 stands in the line at 3:10 only; runs take 40 s. */
+  async function withSlowSecond(options: JobOptions): Promise<string[]> {
+    return await virtually(async () => {
+      const server = new MemoryServer();
+      const enter = server.enter.bind(server);
+      const late = Date.parse('2026-01-01T00:02:00Z');
+      server.enter = async (job, at) => {
+        if (at === late && elapsed() < 190_000) await sleep(190_000 - elapsed());
+        return await enter(job, at);
+      };
+      const log: string[] = [];
+      const all = fleet(server, 2, (scheduler) => {
+        scheduler.every(1, { name: 'job', ...options }).minutes.do(async ({ scheduledFor, missedCount }) => {
+          const minute = scheduledFor.getUTCMinutes();
+          log.push(`${minute} begins, missed ${missedCount}`);
+          await sleep(40_000);
+          log.push(`${minute} ends`);
+        });
+      });
+      await sleep(5 * 60_000 + 50_000);
+      await Promise.all(all.map((scheduler) => scheduler.stop({ drain: 0 })));
+      return log;
+    });
+  }
+
+  const run = (minute: number, missed = 0) => [`${minute} begins, missed ${missed}`, `${minute} ends`];
+
+  it("under 'queue' runs after it: never two at once, each once", async () => {
+    expect(await withSlowSecond({ overlap: 'queue' })).toEqual([1, 3, 2, 4, 5].flatMap((minute) => run(minute)));
+  });
+
+  it("under 'skip' is left out, and the next one is told", async () => {
+    expect(await withSlowSecond({ overlap: 'skip' })).toEqual([...run(1), ...run(3), ...run(4, 1), ...run(5)]);
+  });
+
+  it("under 'cancel' is left out, and its successor goes on", async () => {
+    expect(await withSlowSecond({ overlap: 'cancel' })).toEqual([...run(1), ...run(3), ...run(4, 1), ...run(5)]);
+  });
+});
+
 describe('a broken chain', () => {
   const minutely = (log: string[]) => (scheduler: Scheduler) => {
     scheduler.every(1, { name: 'job' }).minutes.do(({ scheduledFor, lateBy }) => {
