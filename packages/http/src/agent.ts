@@ -1,30 +1,11 @@
 import type { EventEmitter } from 'node:events';
-import type { Agent as AgentType } from 'undici';
-import { Agent, kHTTP2Session, kHTTPContext, kNeedDrain, kPendingIdx, kPoolNeedsDrain, kQueue } from './undici.ts';
+import type { Agent as AgentType, buildConnector } from 'undici';
+import { makeHttp2Pool } from './http2-pool.ts';
+import { type HttpContext, type InnerClient, passOver } from './inner-client.ts';
+import { Agent, kHTTP2Session, kHTTPContext, kPendingIdx, kQueue } from './undici.ts';
 
-/** What of undici's Client and its requests is needed here. */
-interface Client {
-  readonly [kHTTPContext]: Context | null | undefined;
-  readonly [kHTTP2Session]: EventEmitter | null | undefined;
-  readonly [kQueue]: (QueuedRequest | null)[] | undefined;
-  readonly [kPendingIdx]: number;
-  pipelining: number;
-  /** 2: busy, and to tell when it is not any more. */
-  [kNeedDrain]: number;
-  /** What its pool has seen of that. */
-  [kPoolNeedsDrain]: boolean;
-}
-
-interface Context {
-  readonly version: string;
-  busy(request: unknown): boolean;
-}
-
-interface QueuedRequest {
-  readonly aborted: boolean;
-  /** `null` until it is sent. */
-  readonly abort: unknown;
-  onError(error: Error): void;
+interface AgentOptions extends AgentType.Options {
+  connect: buildConnector.connector;
 }
 
 /** How many streams an HTTP/2 connection has at once; the next one gets another connection. Servers allow 100, mostly. */
@@ -38,6 +19,7 @@ const STREAMS = 100;
  *   https://github.com/nodejs/undici/issues/5845.)
  * - undici 7 sends one request at a time over an HTTP/2 connection, too, unless it is told to pipeline; and told so, it
  *   pipelines over HTTP/1.1 as well, where the cancel of one request is the end of those behind it.
+ * - A burst of requests would make a connection for each before the first one is known to be HTTP/2: see http2-pool.ts.
  * - When an HTTP/2 connection is lost, it would send again what was under way on it, a POST as well. That fails instead; it
  *   is for `retry` to say what may be sent twice.
  * - To a server that says goodbye (nginx does, after 1,000 requests) it hangs up in the middle of the answers. Node's own
@@ -45,11 +27,11 @@ const STREAMS = 100;
  *
  * @param multiplexes whether HTTP/2 connections carry many requests at once.
  */
-export function makeAgent(options: AgentType.Options, multiplexes: boolean): AgentType {
-  const agent = new Agent(options);
-  agent.on('disconnect', (_origin, targets, error) => failStarted(targets.at(-1) as unknown as Client, error));
+export function makeAgent(options: AgentOptions, multiplexes: boolean): AgentType {
+  const agent = new Agent(multiplexes && options.allowH2 ? { ...options, factory: makeHttp2Pool as never } : options);
+  agent.on('disconnect', (_origin, targets, error) => failStarted(targets.at(-1) as InnerClient, error));
   agent.on('connect', (_origin, targets) => {
-    const client = targets.at(-1) as unknown as Client;
+    const client = targets.at(-1) as InnerClient;
     const isHttp2 = client[kHTTPContext]?.version === 'h2';
     client.pipelining = isHttp2 && multiplexes ? STREAMS : 1;
     if (isHttp2) waitAtGoodbye(client);
@@ -57,7 +39,7 @@ export function makeAgent(options: AgentType.Options, multiplexes: boolean): Age
   return agent;
 }
 
-function failStarted(client: Client, error: Error): void {
+function failStarted(client: InnerClient, error: Error): void {
   const queue = client[kQueue] ?? [];
   for (let request = queue[client[kPendingIdx]]; request?.abort; request = queue[client[kPendingIdx]]) {
     queue.splice(client[kPendingIdx], 1);
@@ -67,8 +49,8 @@ function failStarted(client: Client, error: Error): void {
 
 const NO_ERROR = 0;
 
-function waitAtGoodbye(client: Client): void {
-  const context = client[kHTTPContext] as Context;
+function waitAtGoodbye(client: InnerClient): void {
+  const context = client[kHTTPContext] as HttpContext;
   const session = client[kHTTP2Session] as EventEmitter;
   const listeners = session.listeners('goaway') as ((...args: unknown[]) => void)[];
   session.removeAllListeners('goaway');
@@ -79,8 +61,7 @@ function waitAtGoodbye(client: Client): void {
 }
 
 /** Until it has another connection. */
-function takeNothingNew(client: Client, context: Context): void {
+function takeNothingNew(client: InnerClient, context: HttpContext): void {
   context.busy = () => true;
-  client[kNeedDrain] = 2;
-  client[kPoolNeedsDrain] = true;
+  passOver(client);
 }

@@ -6,10 +6,10 @@
  * is the failure of all. Here nobody holds it. It is cancelled when its last caller leaves.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
+import { type Attempt, type Connecting, dispatchFor } from './connecting.ts';
 import type { Applicant, ConnectionGate, Ticket } from './connection-gate.ts';
-import { dispatchFor, type Exchange } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 
 export class Collapser {
   private readonly gate: ConnectionGate;
@@ -37,7 +37,7 @@ export class Collapser {
 }
 
 /** One exchange with the server, for several callers. */
-class CollapsedExchange implements Dispatcher.DispatchHandler, Applicant {
+class CollapsedExchange implements Dispatcher.DispatchHandler, Applicant, Connecting {
   private readonly dispatcher: Dispatcher;
   private readonly options: Dispatcher.DispatchOptions;
   /** Nobody else may join. */
@@ -45,7 +45,7 @@ class CollapsedExchange implements Dispatcher.DispatchHandler, Applicant {
   private readonly passengers = new Set<Passenger>();
   private ticket: Ticket | null = null;
   private controller: Dispatcher.DispatchController | null = null;
-  private connecting: Socket | null = null;
+  private connecting: Attempt | null = null;
   private reason: Error | null = null;
 
   constructor(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions, onClosed: () => void) {
@@ -72,9 +72,9 @@ class CollapsedExchange implements Dispatcher.DispatchHandler, Applicant {
     dispatchFor(this, this.dispatcher, this.options);
   }
 
-  connectsWith(socket: Socket): void {
-    this.connecting = socket;
-    for (const { exchange } of this.passengers) exchange.connectsWith(socket);
+  connectsWith(attempt: Attempt): void {
+    this.connecting = attempt;
+    for (const { exchange } of this.passengers) exchange.connectsWith(attempt);
   }
 
   /** One caller has left. */

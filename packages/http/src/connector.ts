@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { detached } from '@aiokit/core';
 import type { buildConnector } from 'undici';
-import { dispatchingExchange } from './exchange.ts';
+import { whoseDispatch } from './connecting.ts';
 import { buildConnector as build } from './undici.ts';
 
 /**
@@ -18,7 +18,7 @@ export function connector(
 ): buildConnector.connector {
   const connect = build({ ...options, timeout: 0 });
   return (target, callback) => {
-    const exchange = dispatchingExchange();
+    const exchange = whoseDispatch();
     const connected: buildConnector.Callback = (...[error, socket]) => {
       if (error !== null) onFailure(target.hostname);
       callback(...([error, socket] as Parameters<buildConnector.Callback>));

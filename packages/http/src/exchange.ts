@@ -7,10 +7,10 @@
  * phases, and a Readable per response is more than a body that is read as JSON needs.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Socket } from 'node:net';
-import { type Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '@aiokit/core';
 import type { Dispatcher } from 'undici';
+import { type Attempt, type Connecting, dispatchFor } from './connecting.ts';
 import type { Ticket } from './connection-gate.ts';
 import { Decoder } from './decoder.ts';
 import { ClientConnectionError, ClientPayloadError } from './errors.ts';
@@ -38,7 +38,7 @@ export interface ExchangePlan {
 
 const NONE: IncomingHttpHeaders = {};
 
-export class Exchange implements Dispatcher.DispatchHandler, BodySource {
+export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connecting {
   readonly label: string;
   status = 0;
   statusText = '';
@@ -47,8 +47,8 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
   body: IncomingBody | null = null;
   /** After an upgrade. */
   upgraded: Duplex | null = null;
-  /** A socket that is being connected for this exchange alone. */
-  private connecting: Socket | null = null;
+  /** The connection that is being made for it: its own, or its part in one. */
+  private connecting: Attempt | null = null;
   /** The instant of the last data. */
   lastRead = 0;
   private readonly owner: ExchangeOwner;
@@ -87,9 +87,8 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
     this.controller = controller;
   }
 
-  /** A connection is being made for this exchange, and for no other one. */
-  connectsWith(socket: Socket): void {
-    this.connecting = socket;
+  connectsWith(attempt: Attempt): void {
+    this.connecting = attempt;
     this.owner.connecting(this);
   }
 
@@ -194,42 +193,6 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
     this.connecting = null;
     this.ticket?.release();
   }
-}
-
-/** Who is told of the socket that is being connected for it. */
-interface Connecting {
-  connectsWith(socket: Socket): void;
-  onResponseError(controller: null, error: Error): void;
-}
-
-/** Whose dispatch runs right now, if any: a connector that is called meanwhile connects for it alone. */
-let dispatching: Connecting | null = null;
-
-function setDispatching(exchange: Connecting | null): void {
-  dispatching = exchange;
-}
-
-export function dispatchingExchange(): Connecting | null {
-  return dispatching;
-}
-
-export function dispatchFor(
-  exchange: Connecting & Dispatcher.DispatchHandler,
-  dispatcher: Dispatcher,
-  options: Dispatcher.DispatchOptions,
-): void {
-  // undici connects within the call, or for a streamed body in the next microtask.
-  const isStream = options.body instanceof Readable;
-  if (isStream) queueMicrotask(() => setDispatching(exchange));
-  dispatching = exchange;
-  try {
-    dispatcher.dispatch(options, exchange);
-  } catch (error) {
-    exchange.onResponseError(null, error as Error);
-  } finally {
-    dispatching = null;
-  }
-  if (isStream) queueMicrotask(() => setDispatching(null));
 }
 
 function describe(error: Error): string {

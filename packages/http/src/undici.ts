@@ -16,6 +16,8 @@ import DispatcherClass from 'undici/lib/dispatcher/dispatcher.js';
 // @ts-expect-error
 import EnvHttpProxyAgentClass from 'undici/lib/dispatcher/env-http-proxy-agent.js';
 // @ts-expect-error
+import PoolClass from 'undici/lib/dispatcher/pool.js';
+// @ts-expect-error
 import poolBase from 'undici/lib/dispatcher/pool-base.js';
 // @ts-expect-error
 import ProxyAgentClass from 'undici/lib/dispatcher/proxy-agent.js';
@@ -29,12 +31,26 @@ export const ProxyAgent: typeof undici.ProxyAgent = ProxyAgentClass;
 export const buildConnector: typeof undici.buildConnector = ConnectorBuilder;
 
 export const cacheInterceptor: typeof undici.interceptors.cache = cacheInterceptorFunction;
+export const kAddClient: unique symbol = poolBase.kAddClient;
+export const kBusy: unique symbol = symbols.kBusy;
+export const kDispatch: unique symbol = symbols.kDispatch;
+export const kFree: unique symbol = symbols.kFree;
 export const kNeedDrain: unique symbol = symbols.kNeedDrain;
 export const kPoolNeedsDrain: unique symbol = poolBase.kNeedDrain;
 export const kHTTP2Session: unique symbol = symbols.kHTTP2Session;
 export const kHTTPContext: unique symbol = symbols.kHTTPContext;
 export const kQueue: unique symbol = symbols.kQueue;
 export const kPendingIdx: unique symbol = symbols.kPendingIdx;
+
+/** With what of it undici's types do not tell. */
+interface InnerPool extends undici.Pool {
+  /** How many of its connections have room. */
+  readonly [kFree]: number;
+  [kAddClient](client: undici.Client): this;
+  [kDispatch](options: undici.Dispatcher.DispatchOptions, handler: undici.Dispatcher.DispatchHandler): boolean;
+}
+
+export const Pool: new (origin: string | URL, options?: undici.Pool.Options) => InnerPool = PoolClass;
 
 // request(), connect() and their kin, which the index gives to every dispatcher, and the proxies use.
 Object.assign(Dispatcher.prototype, api);

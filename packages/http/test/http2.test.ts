@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { CancelledError, createTask, Future, type Task } from '@aiokit/core';
+import { CancelledError, createTask, Future, gather, type Task } from '@aiokit/core';
 import { ClientSession } from '@aiokit/http';
 import { expect, test } from 'vitest';
 import { certificate } from './support/certificate.ts';
@@ -155,4 +157,125 @@ test('what was under way when its connection broke has failed, and is not sent a
   expect(await session.get('/first').text()).toBe('first');
   expect(posts).toHaveLength(5);
   await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
+
+/** Names are looked up when the test says so: until then connections are being made. */
+function heldLookup() {
+  const asked: ((error: Error | null, addresses?: object[]) => void)[] = [];
+  const lookup = (_host: string, _options: object, callback: (error: Error | null, addresses?: object[]) => void) =>
+    void asked.push(callback);
+  const answer = (error: Error | null = null) => {
+    for (const callback of asked.splice(0)) callback(error, [{ address: '127.0.0.1', family: 4 }]);
+  };
+  return { lookup, asked, answer };
+}
+
+test('a burst shares the first connection, which nobody knew to be HTTP/2, and makes one more per 100', async () => {
+  await using server = await http2Server((stream) => stream.respond({ ':status': 200 }) ?? stream.end('HTTP/2'));
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true, limit: 1_000 });
+  expect(await gather(Array.from({ length: 100 }, () => () => session.get('/').text()))).toEqual(
+    Array(100).fill('HTTP/2'),
+  );
+  expect(server.sessions()).toBe(1);
+  const held: ServerHttp2Stream[] = [];
+  await using slow = await http2Server((stream) => void held.push(stream));
+  await using other = new ClientSession({ baseUrl: slow.url, connection: slow.connection, http2: true, limit: 1_000 });
+  const calls = gather(Array.from({ length: 250 }, () => () => other.get('/').text()));
+  await eventually(() => expect(held).toHaveLength(250));
+  expect(slow.sessions()).toBe(3);
+  for (const stream of held) stream.respond({ ':status': 200 }) ?? stream.end('slow');
+  expect(await calls).toEqual(Array(250).fill('slow'));
+  await eventually(() => expect(other.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
+
+test('a burst to a server that speaks HTTP/1.1 only goes for a connection each, once that is known', async () => {
+  const tls = await certificate();
+  const arrived: ServerResponse[] = [];
+  const server = createHttpsServer(tls, (_, response) => void arrived.push(response)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const baseUrl = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await using session = new ClientSession({ baseUrl, connection: { ca: tls.cert }, http2: true });
+  const calls = gather(Array.from({ length: 10 }, () => () => session.get('/').text()));
+  await eventually(() => expect(arrived).toHaveLength(10));
+  for (const response of arrived) response.end('HTTP/1.1');
+  expect(await calls).toEqual(Array(10).fill('HTTP/1.1'));
+  server.close();
+});
+
+test.each([0, 1, 2])(
+  'who is cancelled while a shared connection is being made strands nobody (number %i)',
+  async (leaving) => {
+    await using server = await http2Server((stream) => stream.respond({ ':status': 200 }) ?? stream.end('HTTP/2'));
+    const { lookup, asked, answer } = heldLookup();
+    const connection = { ...server.connection, lookup: lookup as never };
+    const baseUrl = server.url.replace('127.0.0.1', 'localhost');
+    await using session = new ClientSession({ baseUrl, connection, http2: true });
+    const tasks = [0, 1, 2].map(() => createTask(() => session.get('/').text()) as Task<string>);
+    await eventually(() => expect(session.statistics().active).toBe(3));
+    expect(asked).toHaveLength(1);
+    tasks[leaving]!.cancel();
+    await expect(tasks[leaving]).rejects.toBeInstanceOf(CancelledError);
+    expect(session.statistics()).toEqual({ active: 2, waiting: 0 });
+    answer();
+    for (const task of tasks.toSpliced(leaving, 1)) expect(await task).toBe('HTTP/2');
+    expect(server.sessions()).toBe(1);
+    await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+  },
+);
+
+test('a connection that nobody waits for any more is given up, and the next request makes another one', async () => {
+  await using server = await http2Server((stream) => stream.respond({ ':status': 200 }) ?? stream.end('HTTP/2'));
+  const { lookup, asked, answer } = heldLookup();
+  const connection = { ...server.connection, lookup: lookup as never };
+  const baseUrl = server.url.replace('127.0.0.1', 'localhost');
+  await using session = new ClientSession({ baseUrl, connection, http2: true, limit: 3 });
+  const tasks = [0, 1, 2].map(() => createTask(() => session.get('/').text()) as Task<string>);
+  await eventually(() => expect(asked).toHaveLength(1));
+  const next = session.get('/').text(); // Gets its place in the middle of it all.
+  for (const task of tasks) task.cancel();
+  for (const task of tasks) await expect(task).rejects.toBeInstanceOf(CancelledError);
+  expect(session.statistics()).toEqual({ active: 1, waiting: 0 });
+  answer();
+  expect(await next).toBe('HTTP/2');
+  expect(server.sessions()).toBe(1);
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
+
+test('when a shared connection cannot be made, each who waits is told, and each has its own time limit', async () => {
+  const { lookup, asked, answer } = heldLookup();
+  await using session = new ClientSession({
+    baseUrl: 'https://nowhere.test',
+    connection: { lookup: lookup as never },
+    http2: true,
+  });
+  const first = session.get('/a');
+  const impatient = session.get('/b', { timeout: { sockConnect: 20 } });
+  const last = session.post('/c', { json: 1 });
+  const settled = Promise.allSettled([first, last]);
+  await expect(impatient).rejects.toMatchObject({ phase: 'sockConnect', url: 'https://nowhere.test/b' });
+  expect(asked).toHaveLength(1);
+  answer(Object.assign(new Error('not known'), { code: 'ENOTFOUND' }));
+  expect(await settled).toMatchObject([
+    { reason: { name: 'ClientConnectionError', code: 'ENOTFOUND', message: 'GET https://nowhere.test/a: not known' } },
+    { reason: { name: 'ClientConnectionError', code: 'ENOTFOUND', message: 'POST https://nowhere.test/c: not known' } },
+  ]);
+  expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
+});
+
+test('a session that closes while a shared connection is being made leaves nobody waiting', async () => {
+  const { lookup, asked } = heldLookup();
+  const session = new ClientSession({
+    baseUrl: 'https://nowhere.test',
+    connection: { lookup: lookup as never },
+    http2: true,
+  });
+  const calls = Promise.allSettled([session.get('/a'), session.get('/b')]);
+  await eventually(() => expect(asked).toHaveLength(1));
+  await session.close();
+  for (const { status, reason } of (await calls) as PromiseRejectedResult[]) {
+    expect(status).toBe('rejected');
+    expect(reason.message).toContain('The session was closed');
+  }
+  expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
 });
