@@ -8,7 +8,7 @@ import type { FoldChoice, GapChoice } from './time/wall-recurrence.ts';
 export type Overlap =
   /** It does not run; the next run is told by `missedCount`. */
   | 'skip'
-  /** It runs when those before it have ended, in order. */
+  /** It runs when those before it have ended, in order; on a fleet in the order in which the instances come with them. */
   | 'queue'
   /** It runs beside the other. */
   | 'concurrent'

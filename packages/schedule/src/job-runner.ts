@@ -1,13 +1,12 @@
 /**
  * What goes on with one job: which occurrence comes next, which runs go on, and what becomes of one that is due meanwhile.
  */
-import { getRunningLoop, type Task, wait } from '@aiokit/core';
+import { type Task, wait } from '@aiokit/core';
 import { CancelJob } from './cancel-job.ts';
-import { isThenable } from './check.ts';
 import { chooseDue, type Due } from './due.ts';
 import type { Job } from './job.ts';
 import type { JobStatus } from './job-status.ts';
-import { type Outcome, Run, report, wasCancelled } from './run.ts';
+import { type Outcome, Run } from './run.ts';
 import { traceMissed } from './trace.ts';
 
 /** Where runs go on. */
@@ -100,21 +99,21 @@ export class JobRunner {
   /** Runs it in the current task, beside whatever else of it goes on. */
   async runNow(now: number): Promise<unknown> {
     if (this.isOver(now)) return CancelJob;
-    const value = await this.outOfTurn(now, (run) => this.track(run));
+    const value = await this.outOfTurn(now, (run) => run.track());
     return this.next === null && this.job.deadline !== null ? CancelJob : value;
   }
 
   /** As {@link runNow}; a failure is reported, and `CancelJob` obeyed. */
   async runReported(now: number): Promise<void> {
     if (this.isOver(now)) this.job.owner.cancelJob(this.job);
-    else await this.outOfTurn(now, (run) => this.finish(run, null));
+    else await this.outOfTurn(now, (run) => run.finish(null));
   }
 
   /** One occurrence that an engine has handed out, in the current task. Resolves to how it ended; a cancel is thrown. */
   async runHandedOut(due: Due): Promise<Outcome> {
     const run = new Run(this.job, due);
     this.runs.push(run);
-    return await this.finish(run, null);
+    return await run.finish(null);
   }
 
   cancelRuns(reason: unknown): number {
@@ -127,6 +126,33 @@ export class JobRunner {
   skip(due: Due): void {
     this.missed += 1 + due.missedCount;
     this.countMissed(1);
+  }
+
+  /** A run begins, at this instant by the wall clock. */
+  countRun(at: number): void {
+    this.lastRun = at;
+    this.runCount++;
+  }
+
+  /** A run has ended, after `duration` ms. What waits for its end is planned. */
+  countEnd(outcome: Outcome, duration: number): void {
+    this.lastOutcome = outcome;
+    this.lastDuration = duration;
+    if (outcome === 'failed') this.failureCount++;
+    if (this.job.policy.mode === 'fixedDelay') this.planAfterEnd(this.job.now());
+  }
+
+  countMissed(count: number): void {
+    if (count === 0) return;
+    this.missedCount += count;
+    traceMissed(this.job, count);
+  }
+
+  /** It is over: its place is free. */
+  remove(run: Run): void {
+    const last = this.runs.pop() as Run;
+    if (last !== run) this.runs[this.runs.indexOf(run)] = last;
+    if (this.queue.length > 0) this.takeFromQueue();
   }
 
   /** Nothing that waits in line will run. */
@@ -180,7 +206,7 @@ export class JobRunner {
   private launch(due: Due, runs: Runs, predecessors = NOBODY): void {
     const run = new Run(this.job, due);
     this.runs.push(run);
-    const go = () => (predecessors.length > 0 ? this.goAfter(predecessors, run, due, runs) : this.finish(run, runs));
+    const go = () => (predecessors.length > 0 ? this.goAfter(predecessors, run, due, runs) : run.finish(runs));
     if (!runs.start(go, this.job.name)) this.remove(run);
   }
 
@@ -195,13 +221,7 @@ export class JobRunner {
     } finally {
       run.leave(runs);
     }
-    await this.finish(run, runs);
-  }
-
-  private remove(run: Run): void {
-    const last = this.runs.pop() as Run;
-    if (last !== run) this.runs[this.runs.indexOf(run)] = last;
-    if (this.queue.length > 0) this.takeFromQueue();
+    await run.finish(runs);
   }
 
   /** A run that is not async is over when this sees it again. */
@@ -214,88 +234,6 @@ export class JobRunner {
       this.launch(first.due, first.runs);
     }
     this.isTakingFromQueue = false;
-  }
-
-  /**
-   * Runs to the end, in the current task, and sees to what came of it: a failure is reported, `CancelJob` obeyed. Only a
-   * cancel is thrown. What is not async ends at once: promises for it would cost more than all the rest.
-   *
-   * @param runs where the task was started for this run alone.
-   */
-  private finish(run: Run, runs: Runs | null): Outcome | Promise<Outcome> {
-    const startedAt = this.begin(run);
-    let value: unknown;
-    try {
-      value = run.execute();
-      if (isThenable(value)) return this.finishLater(run, runs, value, startedAt);
-    } catch (error) {
-      return this.finishLater(run, runs, Promise.reject(error), startedAt);
-    }
-    this.succeed(value, startedAt);
-    this.remove(run);
-    return 'done';
-  }
-
-  private async finishLater(
-    run: Run,
-    runs: Runs | null,
-    result: PromiseLike<unknown>,
-    startedAt: number,
-  ): Promise<Outcome> {
-    run.enter(runs);
-    try {
-      this.succeed(await result, startedAt);
-      return 'done';
-    } catch (error) {
-      if (this.endWith(error, startedAt)) throw error;
-      await report(run, error);
-      return 'failed';
-    } finally {
-      run.leave(runs);
-      this.remove(run);
-    }
-  }
-
-  private succeed(value: unknown, startedAt: number): void {
-    this.end('done', startedAt);
-    if (CancelJob.is(value)) this.job.owner._retire(this.job);
-  }
-
-  /** Runs to the end, in the current task, and leaves what comes of it to the caller. */
-  private async track(run: Run): Promise<unknown> {
-    const startedAt = this.begin(run);
-    try {
-      const value = await run.execute();
-      this.end('done', startedAt);
-      return value;
-    } catch (error) {
-      this.endWith(error, startedAt);
-      throw error;
-    } finally {
-      this.remove(run);
-    }
-  }
-
-  private begin(run: Run): number {
-    run.begin();
-    this.lastRun = run.begunAt;
-    this.runCount++;
-    return getRunningLoop().clock.now();
-  }
-
-  /** Returns whether the error is the cancel of this very task. */
-  private endWith(error: unknown, startedAt: number): boolean {
-    const isCancel = wasCancelled(error);
-    if (!isCancel) this.failureCount++;
-    this.end(isCancel ? 'cancelled' : 'failed', startedAt);
-    return isCancel;
-  }
-
-  private end(outcome: Outcome, startedAt: number): void {
-    const { clock } = getRunningLoop();
-    this.lastOutcome = outcome;
-    this.lastDuration = clock.now() - startedAt;
-    if (this.job.policy.mode === 'fixedDelay') this.planAfterEnd(clock.wallTime());
   }
 
   /** A fixed delay begins when the run has ended. */
@@ -312,11 +250,5 @@ export class JobRunner {
     // Once: a second cancel would cut the cleanup short.
     for (const task of before) if (task.cancelling() === 0) task.cancel('its next run is due');
     return before;
-  }
-
-  countMissed(count: number): void {
-    if (count === 0) return;
-    this.missedCount += count;
-    traceMissed(this.job, count);
   }
 }
