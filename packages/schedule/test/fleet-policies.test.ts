@@ -1,5 +1,5 @@
 /** A fleet in virtual time: that its policies are those of one process, and what becomes of runs whose instance died. */
-import { sleep } from '@aiokit/core';
+import { detached, sleep } from '@aiokit/core';
 import { describe, expect, it } from 'vitest';
 import { CancelJob, type JobContext, type JobOptions, Scheduler, type SchedulerOptions } from '../src/index.ts';
 import { type Entry, type MemoryEngine, MemoryServer } from './memory-engine.ts';
@@ -218,6 +218,30 @@ describe('a run whose instance died', () => {
       const [second] = fleet(server, 1, declare('second'));
       await sleep(60_000);
       expect(log).toEqual(['first 1', 'second 1', 'second 6']);
+      await second?.stop();
+    });
+  });
+
+  it('does not begin again if it had ended when the shutdown came, but nobody had heard of it', async () => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const begun: string[] = [];
+      const declare = (who: string) => (scheduler: Scheduler) => {
+        scheduler.every(1, { name: 'job' }).minutes.do(({ scheduledFor }) => {
+          begun.push(`${who} ${scheduledFor.getUTCMinutes()}`);
+        });
+      };
+      const [first] = fleet(server, 1, declare('first'));
+      const leave = server.leave.bind(server);
+      server.leave = async (...args) => {
+        await detached(() => sleep(5_000));
+        await leave(...args);
+      };
+      await sleep(61_000);
+      const [second] = fleet(server, 1, declare('second'));
+      await first?.stop({ drain: 0 });
+      await sleep(30_000);
+      expect(begun).toEqual(['first 1']);
       await second?.stop();
     });
   });

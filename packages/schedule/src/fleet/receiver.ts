@@ -179,8 +179,8 @@ export class Receiver {
       ahead = place.ahead;
     }
     await this.run(job, cancels, { scheduledFor: at, missedCount: missed, attemptsBefore: redeliveries });
-    // If nobody hears of it, the next one finds that it is over.
-    await this.requests.leave(job.name, [at]).catch(ignoreUnlessCancelled);
+    // It is over, whatever comes now, be it a shutdown. If nobody hears of it, the next one finds that out.
+    await this.requests.leave(job.name, [at]).catch(() => {});
     return 'finished';
   }
 
