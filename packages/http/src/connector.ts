@@ -1,30 +1,42 @@
-import type { Socket } from 'node:net';
 import { detached } from '@aiokit/core';
 import type { buildConnector } from 'undici';
-import { whoseDispatch } from './connecting.ts';
+import { type Attempt, whoseDispatch } from './connecting.ts';
+import type { ProxyFor } from './proxy.ts';
+import { type Connect, Tunnel } from './tunnel.ts';
 import { buildConnector as build } from './undici.ts';
 
 /**
- * Makes connections. They outlive the task that happens to need the first one, so they are made outside of any; and an
- * exchange that is cancelled while its connection is being made ends that attempt instead of waiting for it.
+ * Makes connections, through a proxy where there is one. They outlive the task that happens to need the first one, so they
+ * are made outside of any.
  *
  * undici's own timeout is off: it is coarse, and cannot be set per request (`sockConnect` can).
  *
  * @param onFailure told of a host that no connection could be made to.
  */
-export function connector(
+export function makeConnect(
   options: buildConnector.BuildOptions,
+  proxyFor: ProxyFor,
   onFailure: (hostname: string) => void,
-): buildConnector.connector {
-  const connect = build({ ...options, timeout: 0 });
+): Connect {
+  // undici gives the socket back; its types do not say so.
+  const connect = build({ ...options, timeout: 0 }) as unknown as Connect;
   return (target, callback) => {
-    const exchange = whoseDispatch();
-    const connected: buildConnector.Callback = (...[error, socket]) => {
-      if (error !== null) onFailure(target.hostname);
-      callback(...([error, socket] as Parameters<buildConnector.Callback>));
+    const proxy = proxyFor(target);
+    const connected: buildConnector.Callback = (...result) => {
+      if (result[0] !== null) onFailure(proxy === null ? target.hostname : proxy.url.hostname);
+      callback(...result);
     };
-    // undici gives the socket back; its types do not say so.
-    const socket = detached(() => connect(target, connected)) as unknown as Socket;
-    exchange?.connectsWith(socket);
+    return detached(() =>
+      proxy === null ? connect(target, connected) : new Tunnel(proxy, options, target, connect, connected),
+    );
+  };
+}
+
+/** The same for undici: an exchange that is cancelled while its connection is being made ends that attempt. */
+export function connector(connect: Connect): buildConnector.connector {
+  return (target, callback) => {
+    const connecting = whoseDispatch();
+    const attempt: Attempt = connect(target, callback);
+    connecting?.connectsWith(attempt);
   };
 }

@@ -8,17 +8,19 @@ import { Call, type CallHost } from './call.ts';
 import { Chain } from './chain.ts';
 import { Collapser } from './collapsing.ts';
 import { ConnectionGate } from './connection-gate.ts';
-import { connector } from './connector.ts';
+import { connector, makeConnect } from './connector.ts';
 import { CookieJar } from './cookie-jar.ts';
 import { DnsCache } from './dns-cache.ts';
 import { ClientError } from './errors.ts';
 import { type EventsOptions, eventsFrom } from './event-source.ts';
 import { type LongPollOptions, longPollOf } from './long-poll.ts';
+import { type ProxyFor, proxiesFor } from './proxy.ts';
 import { type ReconnectOptions, webSocketsTo } from './reconnecting.ts';
 import { type CommonOptions, prepare, type RequestDefaults, type RequestOptions, resolveDefaults } from './request.ts';
 import { RetryBudget } from './retry.ts';
 import type { ServerSentEvent } from './server-sent-events.ts';
-import { cacheInterceptor, EnvHttpProxyAgent, ProxyAgent } from './undici.ts';
+import type { Connect } from './tunnel.ts';
+import { cacheInterceptor } from './undici.ts';
 import type { WebSocketConnection } from './websocket.ts';
 import { WsConnecting, type WsConnectOptions } from './ws-connect.ts';
 
@@ -50,7 +52,7 @@ export interface ClientSessionOptions extends CommonOptions {
   cookieJar?: CookieJar | null | undefined;
   /**
    * The URL of a proxy (`http://user:password@host:port`), or `'environment'` for what HTTP_PROXY, HTTPS_PROXY and NO_PROXY
-   * say. Default: none.
+   * say when the session is made. It is asked for a tunnel (CONNECT). Default: none.
    */
   proxy?: string | URL | undefined;
   /** Whether to speak HTTP/2, up to 100 requests at once per connection, with servers that offer it over TLS. Default: false. */
@@ -85,8 +87,9 @@ export interface ClientSessionOptions extends CommonOptions {
  */
 export class ClientSession implements AsyncDisposable {
   readonly cookieJar: CookieJar | null;
-  private readonly connection: ConnectionOptions;
   private readonly defaults: RequestDefaults;
+  private readonly connectFor: (http2: boolean) => Connect;
+  private readonly app: App | undefined;
   private readonly dispatcher: Dispatcher;
   private readonly isOwnDispatcher: boolean;
   /** For streamed bodies beside HTTP/2: undici lets them wait until their connection has nothing else to do. */
@@ -100,10 +103,10 @@ export class ClientSession implements AsyncDisposable {
     this.defaults = resolveDefaults(options);
     this.isOwnDispatcher = options.dispatcher === undefined;
     this.cookieJar = options.cookieJar === undefined ? new CookieJar() : options.cookieJar;
-    const dns = dnsCacheFor(options);
-    this.connection = dns === null ? (options.connection ?? {}) : { ...options.connection, lookup: dns.lookup };
-    this.dispatcher = options.dispatcher ?? makeDispatcher(options, this.connection, dns, true);
-    this.uploader = options.http2 && this.isOwnDispatcher ? makeDispatcher(options, this.connection, dns, false) : null;
+    this.app = options.app;
+    this.connectFor = waysToConnect(options);
+    this.dispatcher = options.dispatcher ?? makeDispatcher(options, this.connectFor, true);
+    this.uploader = options.http2 && this.isOwnDispatcher ? makeDispatcher(options, this.connectFor, false) : null;
     const dispatcher = withCache(this.dispatcher, options.cache);
     this.gate = new ConnectionGate(
       positive(options.limit ?? 100, 'limit'),
@@ -166,6 +169,7 @@ export class ClientSession implements AsyncDisposable {
    */
   wsConnect(url: string | URL, options: WsConnectOptions = {}): WsConnecting {
     if (this.isClosed) throw sessionIsClosed('WebSocket', url);
+    if (this.app !== undefined) throw new TypeError(NO_WEBSOCKET);
     const {
       url: target,
       headers,
@@ -175,7 +179,8 @@ export class ClientSession implements AsyncDisposable {
     const cookie = this.cookieJar?.headerFor(target) ?? '';
     const all = cookie === '' ? rest : { cookie, ...rest };
     target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
-    return new WsConnecting(target, all, { timeout: timeouts.sockConnect, ...options }, this.connection as object);
+    const { timeout = timeouts.sockConnect } = options;
+    return new WsConnecting(target, all, { ...options, timeout }, this.connectFor(false));
   }
 
   /**
@@ -252,32 +257,39 @@ function dnsCacheFor({
   return dnsCache === null ? null : new DnsCache(positive(dnsCache, 'dnsCache'), connection?.lookup);
 }
 
+/** All of a session's connections know the same addresses and the same proxy. */
+function waysToConnect(options: ClientSessionOptions): (http2: boolean) => Connect {
+  const { connection, socketPath = null, proxy } = options;
+  if (socketPath !== null && proxy !== undefined) throw new TypeError('socketPath and proxy exclude each other');
+  const dns = dnsCacheFor(options);
+  const proxyFor: ProxyFor = proxiesFor(proxy);
+  const lookup = dns === null ? connection : { ...connection, lookup: dns.lookup };
+  return (allowH2) => {
+    const all = { ...lookup, socketPath, allowH2 } as buildConnector.BuildOptions;
+    return makeConnect(all, proxyFor, (hostname) => dns?.forget(hostname));
+  };
+}
+
 function makeDispatcher(
   options: ClientSessionOptions,
-  connectionOptions: ConnectionOptions,
-  dns: DnsCache | null,
+  connectFor: (http2: boolean) => Connect,
   multiplexes: boolean,
 ): Dispatcher {
   if (options.app !== undefined) return new AppDispatcher(options.app);
-  const { socketPath = null, http2 = false, proxy } = options;
-  const connection = connectionOptions as buildConnector.BuildOptions;
-  const common = {
-    keepAliveTimeout: positive(options.keepAlive ?? 15_000, 'keepAlive'),
-    // The session has timeouts of its own, exact ones.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    allowH2: http2,
-  };
-  if (proxy === 'environment') return new EnvHttpProxyAgent({ ...common, connect: connection });
-  if (proxy !== undefined) return new ProxyAgent({ ...common, uri: String(proxy), requestTls: connection });
-  const connect = connector({ ...connection, socketPath, allowH2: http2 }, (hostname) => dns?.forget(hostname));
-  return makeAgent({ ...common, connect }, multiplexes);
+  const { http2: allowH2 = false, keepAlive = 15_000 } = options;
+  const keepAliveTimeout = positive(keepAlive, 'keepAlive');
+  const connect = connector(connectFor(allowH2));
+  // The session has timeouts of its own, exact ones.
+  return makeAgent({ keepAliveTimeout, headersTimeout: 0, bodyTimeout: 0, allowH2, connect }, multiplexes);
 }
 
 function withCache(dispatcher: Dispatcher, cache: ClientSessionOptions['cache']): Dispatcher {
   if (cache === undefined || cache === false) return dispatcher;
   return dispatcher.compose(cacheInterceptor(cache === true ? {} : cache));
 }
+
+const NO_WEBSOCKET =
+  'wsConnect needs a server on the network, and this session calls an app: serve(app) in the test, and connect to its url';
 
 function httpUrl(url: string | URL): string {
   return String(url).replace(/^ws(s?):/i, 'http$1:');

@@ -14,20 +14,14 @@ import AgentClass from 'undici/lib/dispatcher/agent.js';
 // @ts-expect-error
 import DispatcherClass from 'undici/lib/dispatcher/dispatcher.js';
 // @ts-expect-error
-import EnvHttpProxyAgentClass from 'undici/lib/dispatcher/env-http-proxy-agent.js';
-// @ts-expect-error
 import PoolClass from 'undici/lib/dispatcher/pool.js';
 // @ts-expect-error
 import poolBase from 'undici/lib/dispatcher/pool-base.js';
-// @ts-expect-error
-import ProxyAgentClass from 'undici/lib/dispatcher/proxy-agent.js';
 // @ts-expect-error
 import cacheInterceptorFunction from 'undici/lib/interceptor/cache.js';
 
 export const Agent: typeof undici.Agent = AgentClass;
 export const Dispatcher: typeof undici.Dispatcher = DispatcherClass;
-export const EnvHttpProxyAgent: typeof undici.EnvHttpProxyAgent = EnvHttpProxyAgentClass;
-export const ProxyAgent: typeof undici.ProxyAgent = ProxyAgentClass;
 export const buildConnector: typeof undici.buildConnector = ConnectorBuilder;
 
 export const cacheInterceptor: typeof undici.interceptors.cache = cacheInterceptorFunction;

@@ -1,8 +1,22 @@
-import { Bridge, type CancelledError, currentTask, detached, type Operation, trackIO } from '@aiokit/core';
+import type { Duplex } from 'node:stream';
+import {
+  Bridge,
+  type CancelledError,
+  type ClockTimer,
+  currentTask,
+  detached,
+  getRunningLoop,
+  type Operation,
+  trackIO,
+} from '@aiokit/core';
+import type { buildConnector } from 'undici';
 import { type ClientOptions, WebSocket as RawWebSocket } from 'ws';
-import { ClientConnectionError, ClientResponseError } from './errors.ts';
+import type { Attempt } from './connecting.ts';
+import { ClientConnectionError, ClientError, ClientResponseError, ClientTimeoutError } from './errors.ts';
 import { type HeaderRecord, type HeadersLike, toHeaders } from './headers.ts';
 import { releaseWithTask } from './leftovers.ts';
+import { unbracketed } from './proxy.ts';
+import type { Connect } from './tunnel.ts';
 import { WebSocketConnection, type WebSocketOptions } from './websocket.ts';
 
 export interface WsConnectOptions extends WebSocketOptions {
@@ -22,24 +36,30 @@ export class WsConnecting extends Bridge<WebSocketConnection> {
   private readonly raw: RawWebSocket;
   private readonly operation: Operation;
   private readonly task = currentTask();
+  private attempt: Attempt | null = null;
+  private timer: ClockTimer | null = null;
 
-  constructor(url: URL, headers: HeaderRecord, options: WsConnectOptions, connection: ClientOptions) {
+  /** @internal */
+  constructor(url: URL, headers: HeaderRecord, options: WsConnectOptions, connect: Connect) {
     super();
     const { protocols = [], compress = false, maxMessageSize = 16 * 2 ** 20, timeout } = options;
-    this.operation = trackIO('websocket', { label: url.href });
+    const createConnection = (_: unknown, callback: (error: Error | null, socket: Duplex) => void) => {
+      this.attempt = connect(targetOf(url), callback as buildConnector.Callback);
+    };
     this.raw = detached(
       () =>
         new RawWebSocket(url, [...protocols], {
-          ...connection,
+          createConnection: createConnection as unknown as ClientOptions['createConnection'],
           headers: headers as Record<string, string>, // ws takes lists, too.
           perMessageDeflate: compress,
           maxPayload: maxMessageSize,
-          ...(timeout == null ? {} : { handshakeTimeout: timeout }),
         }),
     );
+    this.operation = trackIO('websocket', { label: url.href });
+    if (timeout != null) this.limit(timeout, url);
     this.raw.on('error', (error) => {
       if (!this.done()) this.setException(new ClientConnectionError(`${url.href}: ${error.message}`, error));
-      this.operation.end();
+      this.end();
     });
     this.raw.on('unexpected-response', (request, response) => {
       const { statusCode: status = 0, statusMessage: statusText = '', headers } = response;
@@ -48,17 +68,37 @@ export class WsConnecting extends Bridge<WebSocketConnection> {
         this.setException(new ClientResponseError(answer));
       }
       request.destroy();
-      this.operation.end();
+      this.end();
     });
     this.raw.on('open', () => {
       if (!this.done()) this.setResult(this.opened(url, options));
-      this.operation.end();
+      this.end();
     });
   }
 
-  protected override onCancel(_error: CancelledError): void {
+  protected override onCancel(error: CancelledError): void {
     this.setCancelled();
+    this.stop(new ClientError(`${this.raw.url} was cancelled`, { cause: error }));
+  }
+
+  private limit(ms: number, { href }: URL): void {
+    const { clock } = getRunningLoop();
+    const started = clock.now();
+    this.timer = clock.setTimer(started + ms, () => {
+      const error = new ClientTimeoutError('sockConnect', ms, 'GET', href, clock.now() - started);
+      this.setException(error);
+      this.stop(error);
+    });
+  }
+
+  private stop(reason: Error): void {
     this.raw.terminate();
+    this.attempt?.destroy(reason);
+    this.end();
+  }
+
+  private end(): void {
+    this.timer?.cancel();
     this.operation.end();
   }
 
@@ -70,4 +110,9 @@ export class WsConnecting extends Bridge<WebSocketConnection> {
     }
     return connection;
   }
+}
+
+function targetOf({ protocol, hostname, host, port }: URL): buildConnector.Options {
+  const plain = unbracketed(hostname);
+  return { protocol: protocol === 'wss:' ? 'https:' : 'http:', hostname: plain, host, port };
 }

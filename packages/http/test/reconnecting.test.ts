@@ -1,6 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
 import { ClientResponseError, ClientSession, request } from '@aiokit/http';
 import { acceptWebSocket, serve } from '@aiokit/http/server';
 import { expect, test } from 'vitest';
@@ -59,41 +56,4 @@ test('session.webSockets() gives one connection after the other', async () => {
 test('request() needs no session', async () => {
   await using server = await httpServer(echo);
   expect((await request('POST', server.url, { json: 1 }).json<Echoed>()).body).toBe('1');
-});
-
-test('a proxy is used, with its credentials, and those of the environment', async () => {
-  await using server = await httpServer(echo);
-  const asked: string[] = [];
-  const proxy = createServer();
-  proxy.on('connect', (incoming, socket, head) => {
-    asked.push(`${incoming.url} ${incoming.headers['proxy-authorization'] ?? ''}`);
-    const [host, port] = (incoming.url as string).split(':');
-    const upstream = connect(Number(port), host, () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n');
-      upstream.write(head);
-      upstream.pipe(socket).pipe(upstream);
-    });
-    upstream.on('error', () => {});
-    socket.on('error', () => {});
-  });
-  proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  const { host } = new URL(server.url);
-  const { port } = proxy.address() as AddressInfo;
-  {
-    await using session = new ClientSession({ proxy: `http://ada:secret@127.0.0.1:${port}` });
-    const { headers } = await session.get(server.url).json<Echoed>();
-    expect(headers.host).toBe(host);
-    expect(headers).not.toHaveProperty('proxy-authorization');
-  }
-  process.env.http_proxy = `http://127.0.0.1:${port}`;
-  try {
-    await using session = new ClientSession({ proxy: 'environment' });
-    await session.get(server.url).bytes();
-  } finally {
-    delete process.env.http_proxy;
-  }
-  expect(asked[0]).toBe(`${host} Basic ${Buffer.from('ada:secret').toString('base64')}`);
-  expect(asked).toHaveLength(2);
-  proxy.close();
 });
