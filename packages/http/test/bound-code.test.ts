@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { getEventListeners } from 'node:events';
 import { get as nodeGet } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { CancelledError, createTask, Future, sleep, type Task, timeout } from '@aiokit/core';
+import { CancelledError, createTask, Future, sleep, type Task, TimeoutError, timeout, withSignal } from '@aiokit/core';
 import { ClientSession, install, type RequestTrace, taskInterceptor } from '@aiokit/http';
 import { Hono } from 'hono';
 import { Agent, request, fetch as undiciFetch } from 'undici';
@@ -41,6 +42,28 @@ test.each([
   await new Promise(setImmediate);
   reading.cancel();
   await expect(reading).rejects.toBeInstanceOf(CancelledError);
+  await dispatcher.destroy();
+});
+
+test('taskInterceptor() obeys a timeout and a signal outside of any task, and nothing once they are over', async () => {
+  await using server = await httpServer((request, response) => {
+    if (request.url === '/ok') response.end('ok');
+  });
+  const dispatcher = new Agent().compose(taskInterceptor()) as unknown as Agent;
+  const ask = (path: string) => request(server.url + path, { dispatcher });
+  const controller = new AbortController();
+  const aborted = withSignal(controller.signal, () => ask('/hang'));
+  const { closed } = await server.nextRequest();
+  controller.abort(new RangeError('mine'));
+  await expect(aborted).rejects.toThrow(new RangeError('mine'));
+  expect(await closed).toBe(false);
+  await expect(timeout(20, () => ask('/hang'))).rejects.toBeInstanceOf(TimeoutError);
+  await eventually(async () => expect(await server.openConnections()).toBe(0));
+  const quiet = new AbortController();
+  const { body } = await withSignal(quiet.signal, () => ask('/ok'));
+  expect(getEventListeners(quiet.signal, 'abort')).toHaveLength(0);
+  quiet.abort();
+  expect(await body.text()).toBe('ok');
   await dispatcher.destroy();
 });
 

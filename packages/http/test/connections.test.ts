@@ -3,7 +3,7 @@ import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { CancelledError, createTask, Future, gather, sleep, type Task } from '@aiokit/core';
 import { ClientConnectionError, ClientSession, type ClientTimeoutError } from '@aiokit/http';
 import { expect, test } from 'vitest';
-import { eventually, turnsUntil } from './support/eventually.ts';
+import { eventually, lateAfter, turnsUntil } from './support/eventually.ts';
 import { echo, httpServer, rejection } from './support/http-server.ts';
 
 const hang = () => {};
@@ -12,10 +12,11 @@ test('limit and limitPerHost hold, and those who wait come in order', async () =
   let active = 0;
   let most = 0;
   const order: string[] = [];
+  const go = new Future<void>();
   const listener = async (request: { url?: string }, response: { end(): void }) => {
     most = Math.max(most, ++active);
     order.push(request.url as string);
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await go;
     active--;
     response.end();
   };
@@ -24,7 +25,9 @@ test('limit and limitPerHost hold, and those who wait come in order', async () =
   await using session = new ClientSession({ limit: 3, limitPerHost: 2 });
   const calls = Array.from({ length: 20 }, (_, i) => () => session.get(`${i % 2 ? one.url : two.url}/${i}`).bytes());
   const all = gather(calls);
-  await eventually(() => expect(session.statistics().waiting).toBeGreaterThan(10));
+  await eventually(() => expect(active).toBe(3));
+  expect(session.statistics()).toEqual({ active: 3, waiting: 17 });
+  go.setResult();
   await all;
   expect(most).toBe(3);
   order.length = 0;
@@ -71,13 +74,11 @@ test('sockConnect limits a connection that is being made, exactly, also per requ
     [undefined, 60],
     [{ sockConnect: 30 }, 30],
   ] as const) {
-    const later = new Future<void>();
-    setTimeout(() => later.setResult(), limit + 100); // A loaded machine delays both.
+    const isLate = lateAfter(limit + 100);
     const error = await rejection<ClientTimeoutError>(session.get('http://unresolvable.test/', { timeout }));
+    expect(isLate()).toBe(false);
     expect(error.phase).toBe('sockConnect');
     expect(error.elapsed).toBeGreaterThanOrEqual(limit - 1);
-    expect(later.done()).toBe(false);
-    await later;
   }
   await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
 });
@@ -109,15 +110,16 @@ test('one request that is cancelled while connecting does not hurt another one t
 });
 
 test('1,000 cancels at every moment leave no connection and no slot behind', async () => {
-  await using server = await httpServer((_, response) => {
+  let seen = 0;
+  await using server = await httpServer((request, response) => {
     response.write('half');
-    setTimeout(() => response.end('whole'), 5);
+    if (request.url === '/last' || seen++ % 3 === 0) setImmediate(() => response.end('whole'));
   });
   await using session = new ClientSession({ baseUrl: server.url, limit: 20 });
   const tasks = Array.from({ length: 1_000 }, () => createTask(() => session.get('/').text()) as Task<unknown>);
   let cancelled = 0;
   for (const [i, task] of tasks.entries()) {
-    if (i % 25 === 0) await sleep(1);
+    if (i % 5 === 0) await new Promise(setImmediate);
     task.cancel();
   }
   for (const task of tasks) {
@@ -131,7 +133,7 @@ test('1,000 cancels at every moment leave no connection and no slot behind', asy
   expect(cancelled).toBeGreaterThan(500);
   // A slot is free when its connection is gone, a moment later.
   await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
-  expect(await session.get('/').text()).toBe('halfwhole');
+  expect(await session.get('/last').text()).toBe('halfwhole');
   await eventually(async () => expect(await server.openConnections()).toBeLessThanOrEqual(21));
 });
 

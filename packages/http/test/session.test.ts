@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http';
 import { CancelledError, createTask, Future, InvalidStateError, type Task, TimeoutError } from '@aiokit/core';
 import { ClientConnectionError, ClientResponseError, ClientSession, ClientTimeoutError } from '@aiokit/http';
 import { expect, test } from 'vitest';
+import { lateAfter } from './support/eventually.ts';
 import { type Echoed, echo, httpServer, rejection } from './support/http-server.ts';
 
 const hang = () => {};
@@ -104,14 +105,9 @@ test('each timeout names its phase, the URL and the time that has passed', async
     if (request.url === '/body') response.write('half');
   });
   await using session = new ClientSession({ baseUrl: server.url, limit: 1 });
-  // Blocked time delays both timers alike: their order tells how exact the first one is, on a loaded machine, too.
-  let isLate = false;
-  const later = setTimeout(() => {
-    isLate = true;
-  }, 140);
+  const isLate = lateAfter(140);
   const total = await rejection<ClientTimeoutError>(session.get('/hang', { timeout: 40 }));
-  clearTimeout(later);
-  expect(isLate).toBe(false);
+  expect(isLate()).toBe(false);
   expect(total).toBeInstanceOf(ClientTimeoutError);
   expect(total).toBeInstanceOf(TimeoutError);
   expect(total).toMatchObject({ phase: 'total', url: `${server.url}/hang`, code: 'ETIMEDOUT' });

@@ -26,3 +26,18 @@ export async function settled(count: () => number): Promise<void> {
   };
   await vi.waitUntil(stands, { timeout: 15_000, interval: 1 });
 }
+
+/**
+ * Tells whether this much time has passed by when it is asked. Blocked time delays all timers alike: that a shorter one ran
+ * first is true on a loaded machine, too.
+ */
+export function lateAfter(ms: number): () => boolean {
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+  }, ms);
+  return () => {
+    clearTimeout(timer);
+    return isLate;
+  };
+}
