@@ -4,16 +4,7 @@
  */
 
 import type { Readable } from 'node:stream';
-import {
-  Bridge,
-  type CancelledError,
-  type ClockTimer,
-  currentDeadline,
-  currentTask,
-  getRunningLoop,
-  type Operation,
-  trackIO,
-} from '@aiokit/core';
+import { type CancelledError, currentDeadline, currentTask, type Operation, trackIO } from '@aiokit/core';
 import type { Dispatcher } from 'undici';
 import type { Linked } from './chain.ts';
 import type { Collapser } from './collapsing.ts';
@@ -30,11 +21,12 @@ import type { HeaderRecord } from './headers.ts';
 import type { BodyOwner } from './incoming-body.ts';
 import { type Leftover, releaseWithTask } from './leftovers.ts';
 import type { OutgoingBody } from './outgoing-body.ts';
-import { keepsMethod, redirectTarget } from './redirect.ts';
-import { type PreparedRequest, withoutCredentials } from './request.ts';
+import { redirected, redirectTarget } from './redirect.ts';
+import type { PreparedRequest } from './request.ts';
 import { ClientResponse, type Redirection } from './response.ts';
-import { backoff, type RetryBudget, type RetryPolicy, retryAfter } from './retry.ts';
+import { nextTry, type RetryBudget, type RetryPolicy, retryAfter, wasRefused } from './retry.ts';
 import type { StandardSchema } from './schema.ts';
+import { TimedBridge } from './timed-bridge.ts';
 import { isTraced, type RequestTrace, redirectChannel, requestChannel, retryChannel } from './tracing.ts';
 
 /** What a call needs of its session. */
@@ -68,7 +60,7 @@ const NO_REDIRECTS: readonly Redirection[] = [];
  * waiting for the answer. Its connection is destroyed (HTTP/1.1) or its stream reset (HTTP/2). Whether the server has acted
  * on the request by then, nobody can know.
  */
-export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Applicant, BodyOwner, Linked<Call> {
+export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, Applicant, BodyOwner, Linked<Call> {
   /** @internal */ _chain: Linked<Call>['_chain'] = null;
   /** @internal */ _next: Call | null = null;
   /** @internal */ _previous: Call | null = null;
@@ -76,12 +68,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
   private readonly request: PreparedRequest;
   private readonly task = currentTask();
   private readonly deadline = currentDeadline();
-  private readonly clock = getRunningLoop().clock;
-  private readonly started = this.clock.now();
   private history: readonly Redirection[] = NO_REDIRECTS;
-  private totalTimer: ClockTimer | null = null;
-  /** The others; most calls need none. */
-  private timers: Map<TimeoutPhase | 'retry', ClockTimer> | null = null;
   private onAbort: (() => void) | null = null;
   private method: string;
   private url: URL;
@@ -114,7 +101,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
     if (request.signal !== undefined) this.follow(request.signal);
     host.budget.deposit();
     const { total } = request.timeouts;
-    if (total !== null) this.totalTimer = this.clock.setTimer(this.started + total, () => this.expire('total', total));
+    if (total !== null) this.limitTotal(total);
     if (isTraced()) this.trace();
     else this.send();
   }
@@ -173,7 +160,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
 
   /** @internal */
   connecting(): void {
-    this.limit('sockConnect', this.clock.now());
+    this.limit('sockConnect', this.request.timeouts.sockConnect);
   }
 
   /** @internal */
@@ -214,7 +201,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
   }
 
   private send(): void {
-    this.limit('connect', this.clock.now());
+    this.limit('connect', this.request.timeouts.connect);
     if (!this.clock.real) this.operation ??= trackIO('http', { label: this.label });
     this.exchange = null;
     const { collapser, gate } = this.host;
@@ -281,20 +268,16 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
       return this.fail(new TooManyRedirectsError(`${this.label}: more than maxRedirects (${maxRedirects}): ${path}`));
     }
     this.history = [...this.history, { status, url: this.url.href }];
-    if (!keepsMethod(status, this.method)) {
-      this.method = 'GET';
-      this.body = null;
-      const { 'content-type': type, 'content-length': length, 'content-encoding': encoding, ...rest } = this.headers;
-      this.headers = rest;
-    } else if (this.body !== null && !this.body.replayable) {
-      const what = `${this.label} is redirected (${status}) to ${target.href}, and its body is a stream that has been sent`;
-      return this.fail(new ClientError(`${what}. Give body as a function that makes a new one each time`));
+    const { method, url, headers, body } = this;
+    try {
+      const next = redirected({ method, url, headers, body }, status, target);
+      this.method = next.method;
+      this.url = next.url;
+      this.headers = next.headers;
+      this.body = next.body;
+    } catch (error) {
+      return this.fail(error as Error);
     }
-    if (target.origin !== this.url.origin) {
-      const { host, ...rest } = withoutCredentials(this.headers);
-      this.headers = rest;
-    }
-    this.url = target;
     if (this.traced !== null) {
       this.traced.url = target.href;
       redirectChannel.publish(this.traced);
@@ -304,15 +287,11 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
 
   /** Whether there will be another try. */
   private tryAgain(policy: RetryPolicy, asked: number | null): boolean {
-    if (this.attempts >= policy.limit || !policy.methods.has(this.method)) return false;
-    if (this.body !== null && !this.body.replayable) return false;
-    const delay = asked ?? backoff(policy, this.attempts + 1);
-    if (asked !== null && asked > policy.maxDelay) return false;
-    const when = this.clock.now() + delay;
-    const { total } = this.request.timeouts;
-    if (total !== null && when >= this.started + total) return false;
-    if (this.deadline !== null && when >= this.deadline) return false;
-    if (!this.host.budget.withdraw()) return false;
+    const { method, body, attempts, clock } = this;
+    const total = this.request.timeouts.total ?? Infinity;
+    const until = Math.min(this.started + total, this.deadline ?? Infinity);
+    const when = nextTry(policy, { method, body, attempts, asked, now: clock.now(), until }, this.host.budget);
+    if (when === null) return false;
     this.attempts++;
     if (this.traced !== null) {
       this.traced.attempt = this.attempts;
@@ -324,7 +303,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
     this.ticket = null;
     this.setTimer(
       'retry',
-      this.clock.setTimer(when, () => this.send()),
+      clock.setTimer(when, () => this.send()),
     );
     return true;
   }
@@ -369,8 +348,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
   private finish(): void {
     if (this._over) return;
     this._over = true;
-    this.totalTimer?.cancel();
-    if (this.timers !== null) this.clearTimers();
+    this.clearAllTimers();
     this.endOperation();
     this.leftover?.forget();
     if (this.onAbort !== null) this.request.signal?.removeEventListener('abort', this.onAbort);
@@ -382,30 +360,7 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
     this.operation = null;
   }
 
-  private limit(phase: TimeoutPhase, since: number): void {
-    const ms = this.request.timeouts[phase];
-    if (ms !== null)
-      this.setTimer(
-        phase,
-        this.clock.setTimer(since + ms, () => this.expire(phase, ms)),
-      );
-  }
-
-  private unlimit(phase: TimeoutPhase): void {
-    this.timers?.get(phase)?.cancel();
-  }
-
-  private setTimer(what: TimeoutPhase | 'retry', timer: ClockTimer): void {
-    this.timers ??= new Map();
-    this.timers.get(what)?.cancel();
-    this.timers.set(what, timer);
-  }
-
-  private clearTimers(): void {
-    for (const timer of this.timers?.values() ?? []) timer.cancel();
-  }
-
-  private expire(phase: TimeoutPhase, ms: number): void {
+  protected override expire(phase: TimeoutPhase, ms: number): void {
     const error = new ClientTimeoutError(phase, ms, this.method, this.url.href, this.clock.now() - this.started);
     const { exchange } = this;
     const { retry } = this.request;
@@ -430,14 +385,4 @@ export class Call extends Bridge<ClientResponse> implements ExchangeOwner, Appli
       this.clock.setTimer(exchange.lastRead + ms, () => this.watchReads()),
     );
   }
-}
-
-/**
- * A server that says goodbye refuses the streams that crossed it, or their headers (type 1) did not get out any more: none
- * of them was processed, so it is safe to send them again, whatever the method.
- *
- * @see https://www.rfc-editor.org/rfc/rfc9113#name-request-reliability
- */
-function wasRefused({ cause }: Error): boolean {
-  return cause instanceof Error && /NGHTTP2_REFUSED_STREAM|"frameError" received - type 1,/.test(cause.message);
 }

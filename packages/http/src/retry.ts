@@ -1,5 +1,6 @@
 /** When to try again, and when to stop: a retry must help the caller without being the last straw for the server. */
 import type { Exchange } from './exchange.ts';
+import type { OutgoingBody } from './outgoing-body.ts';
 
 export interface RetryOptions {
   /** How often to try again after the first attempt. Default: 2. */
@@ -50,6 +51,29 @@ export function resolveRetry(given: RetryOptions | number | false | undefined): 
   };
 }
 
+/** A request that has failed, or has met a status that is worth another try. */
+export interface Failed {
+  readonly method: string;
+  readonly body: OutgoingBody | null;
+  /** How many retries there were. */
+  readonly attempts: number;
+  /** What the server asks for, in ms from now. */
+  readonly asked: number | null;
+  /** The instant now, and the one at which its caller gives up; in ms. */
+  readonly now: number;
+  readonly until: number;
+}
+
+/** The instant of the next try; `null` if there is to be none. */
+export function nextTry(policy: RetryPolicy, failed: Failed, budget: RetryBudget): number | null {
+  const { method, body, attempts, asked, now, until } = failed;
+  if (attempts >= policy.limit || !policy.methods.has(method)) return null;
+  if (body !== null && !body.replayable) return null;
+  if (asked !== null && asked > policy.maxDelay) return null;
+  const when = now + (asked ?? backoff(policy, attempts + 1));
+  return when < until && budget.withdraw() ? when : null;
+}
+
 /** How long to wait before try number `attempt` (1 is the first retry), in ms. */
 export function backoff(policy: RetryPolicy, attempt: number): number {
   const delay = Math.min(policy.maxDelay, policy.delay * 2 ** (attempt - 1));
@@ -82,4 +106,14 @@ export class RetryBudget {
     this.tries--;
     return true;
   }
+}
+
+/**
+ * A server that says goodbye refuses the streams that crossed it, or their headers (type 1) did not get out any more: none
+ * of them was processed, so it is safe to send them again, whatever the method.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9113#name-request-reliability
+ */
+export function wasRefused({ cause }: Error): boolean {
+  return cause instanceof Error && /NGHTTP2_REFUSED_STREAM|"frameError" received - type 1,/.test(cause.message);
 }
