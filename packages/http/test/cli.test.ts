@@ -153,6 +153,48 @@ test('a worker that is killed under load takes only its own requests along', { t
   await next.stop();
 });
 
+test('a rolling restart under keep-alive load loses no request and serves none twice', {
+  timeout: 60_000,
+}, async () => {
+  const cli = start('serve', APP, '--port', '0', '--workers', '2');
+  await cli.until(/worker \d+ listens/, 2);
+  const [, port] = /listens on [\d.]+:(\d+)/.exec(cli.output()) as unknown as [string, string];
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  let asked = 0;
+  let isOver = false;
+  const answered: number[] = [];
+  /** On a connection that had just been idle for too long: any client asks again, if its request was not served. */
+  const turnedAway: number[] = [];
+  const client = async () => {
+    while (!isOver) {
+      const id = asked++;
+      const outgoing = get({ port, path: `/once?${id}`, agent });
+      try {
+        const [answer] = await once(outgoing, 'response');
+        answer.resume();
+        await once(answer, 'end');
+        answered.push(id);
+      } catch (error) {
+        if (!outgoing.reusedSocket) throw error;
+        turnedAway.push(id);
+      }
+    }
+  };
+  const clients = Promise.all(Array.from({ length: 8 }, client));
+  const more = (count: number) => eventually(() => expect(answered.length).toBeGreaterThanOrEqual(count));
+  await more(50);
+  child.kill('SIGHUP');
+  await cli.until(/worker \d+ ended \(SIGTERM\)/, 2);
+  await more(answered.length + 50);
+  isOver = true;
+  await clients;
+  agent.destroy();
+  const served = cli.matches(/once\?(\d+)\./).map(([, id]) => Number(id));
+  const inOrder = (ids: number[]) => ids.toSorted((a, b) => a - b);
+  expect(inOrder([...answered, ...turnedAway])).toEqual(Array.from({ length: asked }, (_, id) => id));
+  expect(inOrder(served)).toEqual(inOrder(answered));
+});
+
 test('the client whose connection is on its way to a worker that is killed is told, and does not wait for ever', {
   timeout: 60_000,
 }, async () => {
