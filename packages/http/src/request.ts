@@ -130,12 +130,18 @@ export function withoutCredentials(headers: HeaderRecord): HeaderRecord {
 
 function withAuth(headers: HeaderRecord, auth: BasicAuth | string | undefined): HeaderRecord {
   if (auth === undefined) return headers;
+  if (typeof auth !== 'string' && (typeof auth?.username !== 'string' || typeof auth.password !== 'string')) {
+    throw new TypeError('auth must be { username, password } or the value of the authorization header');
+  }
   const value =
     typeof auth === 'string' ? auth : `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`;
   return { ...headers, authorization: value };
 }
 
 function parseUrl(target: string | URL, base: URL | null): URL {
+  if (typeof target !== 'string' && !(target instanceof URL)) {
+    throw new TypeError(`url must be a string or a URL, got ${target === null ? 'null' : typeof target}`);
+  }
   if (base === null && typeof target === 'string' && !URL.canParse(target)) {
     const hint = target.startsWith('/') ? '. A path alone needs a baseUrl: new ClientSession({ baseUrl })' : '';
     throw new TypeError(`url must be an absolute http: or https: URL, got ${JSON.stringify(target)}${hint}`);

@@ -41,13 +41,17 @@ export function resolveRetry(given: RetryOptions | number | false | undefined): 
     if (typeof value !== 'number' || !(value >= 0))
       throw new RangeError(`retry.${name} must be a number >= 0, got ${value}`);
   }
+  const { methods = IDEMPOTENT, statuses = TRANSIENT } = options;
+  for (const [name, value] of Object.entries({ methods, statuses })) {
+    if (!Array.isArray(value)) throw new TypeError(`retry.${name} must be a list, got ${typeof value}`);
+  }
   return {
     limit,
     delay,
     maxDelay,
     jitter,
-    methods: new Set(options.methods ?? IDEMPOTENT),
-    statuses: new Set(options.statuses ?? TRANSIENT),
+    methods: new Set(methods.map((method) => method.toUpperCase())),
+    statuses: new Set(statuses),
   };
 }
 

@@ -19,6 +19,7 @@ import { type ReconnectOptions, webSocketsTo } from './reconnecting.ts';
 import { type CommonOptions, prepare, type RequestDefaults, type RequestOptions, resolveDefaults } from './request.ts';
 import { RetryBudget } from './retry.ts';
 import type { ServerSentEvent } from './server-sent-events.ts';
+import { resolveTimeouts } from './timeouts.ts';
 import type { Connect } from './tunnel.ts';
 import { cacheInterceptor } from './undici.ts';
 import type { WebSocketConnection } from './websocket.ts';
@@ -179,7 +180,7 @@ export class ClientSession implements AsyncDisposable {
     const cookie = this.cookieJar?.headerFor(target) ?? '';
     const all = cookie === '' ? rest : { cookie, ...rest };
     target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
-    const { timeout = timeouts.sockConnect } = options;
+    const { sockConnect: timeout } = resolveTimeouts({ sockConnect: options.timeout }, timeouts);
     return new WsConnecting(target, all, { ...options, timeout }, this.connectFor(false));
   }
 
@@ -277,7 +278,8 @@ function makeDispatcher(
 ): Dispatcher {
   if (options.app !== undefined) return new AppDispatcher(options.app);
   const { http2: allowH2 = false, keepAlive = 15_000 } = options;
-  const keepAliveTimeout = positive(keepAlive, 'keepAlive');
+  // undici takes no Infinity; this is the longest timer.
+  const keepAliveTimeout = Math.min(positive(keepAlive, 'keepAlive'), 2 ** 31 - 1);
   const connect = connector(connectFor(allowH2));
   // The session has timeouts of its own, exact ones.
   return makeAgent({ keepAliveTimeout, headersTimeout: 0, bodyTimeout: 0, allowH2, connect }, multiplexes);

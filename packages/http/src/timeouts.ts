@@ -28,6 +28,10 @@ export function resolveTimeouts(given: ClientTimeout | number | null | undefined
   if (typeof given === 'number') return { ...base, total: checked(given, 'timeout') };
   if (typeof given !== 'object')
     throw new TypeError(`timeout must be a number of ms or an object, got ${typeof given}`);
+  const unknown = Object.keys(given).find((phase) => !Object.hasOwn(DEFAULTS, phase));
+  if (unknown !== undefined) {
+    throw new TypeError(`timeout may have ${Object.keys(DEFAULTS).join(', ')}, got ${JSON.stringify(unknown)}`);
+  }
   const resolved = { ...base };
   for (const phase of Object.keys(DEFAULTS) as TimeoutPhase[]) {
     const value = given[phase];

@@ -142,3 +142,33 @@ test('a refused connection is a ClientConnectionError with the code of the syste
   expect(error.code).toBe('ECONNREFUSED');
   expect(error.message).toContain(`GET ${url}/: connect ECONNREFUSED`);
 });
+
+test.each([
+  [{ timeout: { totl: 5 } }, 'timeout may have total, connect, sockConnect, sockRead, got "totl"'],
+  [{ auth: {} }, 'auth must be { username, password } or the value of the authorization header'],
+  [{ retry: { methods: 'GET' } }, 'retry.methods must be a list, got string'],
+])('bad options are said at the call: %j', async (options, message) => {
+  expect(() => new ClientSession(options as never)).toThrow(new TypeError(message));
+  await using session = new ClientSession();
+  expect(() => session.get('http://127.0.0.1/', options as never)).toThrow(new TypeError(message));
+});
+
+test('an address that is none is said at the call, beside a baseUrl, too', async () => {
+  await using session = new ClientSession({ baseUrl: 'http://127.0.0.1/' });
+  expect(() => session.get(undefined as never)).toThrow(new TypeError('url must be a string or a URL, got undefined'));
+  expect(() => session.wsConnect('/', { timeout: -1 })).toThrow(
+    new RangeError('timeout.sockConnect must be > 0 ms (null for no limit), got -1'),
+  );
+});
+
+test('connections can be kept for ever, and methods to retry are named in any case', async () => {
+  let seen = 0;
+  await using server = await httpServer((_, response) => {
+    response.statusCode = seen++ === 0 ? 503 : 200;
+    response.end();
+  });
+  await using session = new ClientSession({ baseUrl: server.url, keepAlive: Infinity });
+  const retry = { methods: ['post'], delay: 0 };
+  expect((await session.post('/', { retry })).status).toBe(200);
+  expect(seen).toBe(2);
+});
