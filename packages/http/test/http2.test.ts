@@ -279,3 +279,29 @@ test('a session that closes while a shared connection is being made leaves nobod
   }
   expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
 });
+
+test('who waits for another connection goes over the first one as soon as that has room', async () => {
+  const held: ServerHttp2Stream[] = [];
+  await using server = await http2Server((stream) => void held.push(stream));
+  const { lookup, asked, answer } = heldLookup();
+  const connection = { ...server.connection, lookup: lookup as never };
+  const baseUrl = server.url.replace('127.0.0.1', 'localhost');
+  await using session = new ClientSession({ baseUrl, connection, http2: true, limit: 1_000 });
+  const texts = Array.from({ length: 102 }, () => session.get('/').text());
+  const all = Promise.all(texts);
+  const finish = (stream: ServerHttp2Stream) => stream.respond({ ':status': 200 }) ?? stream.end('done');
+  await eventually(() => expect(asked).toHaveLength(1));
+  answer();
+  await eventually(() => expect(held).toHaveLength(100));
+  await eventually(() => expect(asked).toHaveLength(1)); // The 101st has begun another connection, the 102nd waits for it.
+  finish(held[0]!);
+  await eventually(() => expect(held).toHaveLength(101));
+  expect(await texts[0]).toBe('done');
+  expect(server.sessions()).toBe(1);
+  answer();
+  await eventually(() => expect(held).toHaveLength(102));
+  for (const stream of held.slice(1)) finish(stream);
+  expect(await all).toEqual(Array(102).fill('done'));
+  expect(server.sessions()).toBe(2);
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});

@@ -1,3 +1,8 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { CancelledError, createTask, Future, sleep, type Task } from '@aiokit/core';
 import {
   ClientConnectionError,
@@ -221,4 +226,30 @@ test('what a WebSocket handler has started ends with it', async () => {
   await socket.close();
   expect(await ended).toBe('ended');
   await eventually(() => expect(server.statistics()).toMatchObject({ webSockets: 0 }));
+});
+
+test('a session over an app has no WebSocket, and says so at the call', async () => {
+  await using session = new ClientSession({ app: () => new Response('') });
+  expect(() => session.wsConnect('ws://app/')).toThrow(/^wsConnect needs a server on the network/);
+});
+
+test('a WebSocket goes to the Unix domain socket of its session', async () => {
+  await using server = await serveSocket(echo);
+  const directory = await mkdtemp(join(tmpdir(), 'aiokit-http-'));
+  const socketPath = join(directory, 'ws.sock');
+  const { port } = new URL(server.url);
+  const relay = createServer((incoming) => {
+    const upstream = connect(Number(port), '127.0.0.1');
+    incoming.pipe(upstream).pipe(incoming);
+    incoming.on('error', () => {});
+    upstream.on('error', () => {});
+  }).listen(socketPath);
+  await once(relay, 'listening');
+  await using session = new ClientSession({ socketPath });
+  const socket = await session.wsConnect('ws://anything.test/');
+  await socket.send('through the file');
+  expect(await socket.receive()).toBe('through the file');
+  await socket.close();
+  relay.close();
+  await rm(directory, { recursive: true });
 });
