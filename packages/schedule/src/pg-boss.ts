@@ -182,6 +182,7 @@ class PgBossEngine implements Engine {
           batchSize > 0
             ? await until(this.boss.fetch<Occurrence>(this.queue, { batchSize, includeMetadata: true }))
             : [];
+        jobs.sort((a, b) => a.data.at - b.data.at); // pg-boss takes the oldest, and returns them in any order.
         for (const job of jobs) this.track(detached(() => this.handOut(job, take)));
         if (jobs.length === batchSize && jobs.length > 0) continue;
       } catch (error) {

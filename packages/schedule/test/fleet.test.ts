@@ -212,6 +212,33 @@ describe.each(ENGINES)('a fleet on %s', { timeout: 60_000 }, (name) => {
     });
   });
 
+  it.concurrent('what is due at once is handed out in order', async () => {
+    await run(async () => {
+      const [first, second] = [1, 2].map(() => engine.backend({ queue: 'order' }).connect());
+      const times = Array.from({ length: 30 }, (_, i) => now() - 60_000 + i);
+      const taken: number[] = [];
+      await first?.open(
+        async () => 'giveBack',
+        () => {},
+      );
+      first?.pause();
+      await first?.enqueue(
+        times.map((at) => ({ job: 'job', at, rule: '' })),
+        600_000,
+      );
+      await second?.open(
+        async ({ at }) => {
+          taken.push(at);
+          return 'finished';
+        },
+        () => {},
+      );
+      await eventually(() => taken.length >= times.length);
+      expect(taken).toEqual(times);
+      await Promise.all([first?.close(), second?.close()]);
+    });
+  });
+
   it.concurrent('a run that a shutdown cancels is begun again by another instance', async () => {
     const begun: string[] = [];
     await instances(engine, 'handover', async (instance) => {
@@ -237,15 +264,18 @@ describe.each(ENGINES)('a fleet on %s', { timeout: 60_000 }, (name) => {
     await instances(engine, `misfire-${misfire}`, async (instance) => {
       const declare = (scheduler: Scheduler) => {
         scheduler
-          .interval(period, { name: job, misfire, grace: 10_000, overlap: misfire === 'all' ? 'concurrent' : 'skip' })
+          .interval(period, { name: job, misfire, grace: 60_000, overlap: misfire === 'all' ? 'concurrent' : 'skip' })
           .do(({ scheduledFor, missedCount }) => runs.push({ at: +scheduledFor, missed: missedCount }));
       };
       const first = instance(declare);
-      await eventually(() => runs.length >= 1);
+      // The engine knows of a next one: what passes by in a fleet that has none is nobody's.
+      await eventually(
+        () => runs.length >= 1 && Number(first.jobs[0]?.nextRun) > Math.max(...runs.map(({ at }) => at)),
+      );
       await first.stop();
-      const last = runs.at(-1)?.at as number;
+      const last = Math.max(...runs.map(({ at }) => at));
       // Occurrences pass by; the next instance comes between two of them.
-      await sleep(last + 3.2 * period - now());
+      await sleep(Math.max(0, last + 3.2 * period - now()));
       runs.length = 0;
       instance(declare);
       const of = (n: number) => runs.filter(({ at }) => at === last + n * period).length;
@@ -254,11 +284,11 @@ describe.each(ENGINES)('a fleet on %s', { timeout: 60_000 }, (name) => {
         await eventually(() => [1, 2, 3, 4].every((n) => of(n) === 1));
         return;
       }
-      await eventually(() => runs.length >= 4);
-      const inOrder = runs.map((run) => ({ ...run, at: (run.at - last) / period })).sort((a, b) => a.at - b.at);
-      // One for all that passed by, and every run is told of those between it and the one before.
-      expect(inOrder[0]?.at).toBeGreaterThanOrEqual(2);
-      for (const [k, run] of inOrder.entries()) expect(run.at).toBe((inOrder[k - 1]?.at ?? 0) + 1 + run.missed);
+      // One for all that passed by, and runs are told of all that had none. Which run of which depends on how late this
+      // machine is; that none is left out or told twice does not.
+      const nth = () => Math.max(...runs.map(({ at }) => at - last)) / period;
+      await eventually(() => runs.length >= 4 && nth() === runs.reduce((sum, { missed }) => sum + 1 + missed, 0));
+      expect(of(1)).toBe(0);
     });
   });
 
