@@ -53,7 +53,7 @@ describe('a fleet does as one process does', () => {
     { overlap: 'cancel' },
     { overlap: 'queue' },
     { overlap: 'queue', queueLimit: 2 },
-  ])('with %o', { timeout: 60_000 }, async (options) => {
+  ])('with %o', { timeout: 180_000 }, async (options) => {
     for (let seed = 1; seed <= 4; seed++) {
       const alone = await fortyMinutes(options, seed, 0);
       expect(alone.length).toBeGreaterThan(7);
