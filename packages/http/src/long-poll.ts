@@ -1,6 +1,7 @@
 import { getRunningLoop, rethrowCancelled, sleep } from '@aiokit/core';
 import { ClientConnectionError, ClientPayloadError } from './errors.ts';
-import type { ParamRecord, RequestOptions } from './request.ts';
+import type { ParamRecord } from './params.ts';
+import type { RequestOptions } from './request.ts';
 import { backoff, resolveRetry } from './retry.ts';
 import type { StandardSchema } from './schema.ts';
 import type { ClientSession } from './session.ts';

@@ -2,6 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Readable } from 'node:stream';
 import { MultipartBody, type MultipartInput } from './multipart.ts';
+import { addParams, type Params } from './params.ts';
 
 type Bytes = Uint8Array | ArrayBuffer;
 type Chunk = string | Uint8Array;
@@ -12,8 +13,8 @@ type Streamed = AsyncIterable<Chunk> | ReadableStream<Chunk>;
 export interface BodyInput {
   /** Sent as `application/json`. */
   json?: unknown;
-  /** Sent as `application/x-www-form-urlencoded`. */
-  form?: URLSearchParams | Readonly<Record<string, string | number | boolean>> | undefined;
+  /** Sent as `application/x-www-form-urlencoded`. A list gives the name several times; `null` and `undefined` leave it out. */
+  form?: Params | undefined;
   /** Sent as `multipart/form-data`: a FormData, or names with texts, files (Blob, File) and streams. */
   multipart?: MultipartInput | undefined;
   /** Sent as it is. An async iterable is pulled as fast as the server takes it. */
@@ -49,10 +50,8 @@ function encodeJson(json: unknown): OutgoingBody {
 }
 
 function encodeForm(form: NonNullable<BodyInput['form']>): OutgoingBody {
-  const params =
-    form instanceof URLSearchParams
-      ? form
-      : new URLSearchParams(Object.entries(form).map(([name, value]): [string, string] => [name, String(value)]));
+  const params = new URLSearchParams();
+  addParams(params, form, 'form');
   return inMemory(params.toString(), 'application/x-www-form-urlencoded;charset=UTF-8');
 }
 

@@ -2,14 +2,9 @@
 import { ACCEPT_ENCODING } from './decoder.ts';
 import { type HeaderRecord, type HeadersLike, mergeHeaders } from './headers.ts';
 import { type BodyInput, encodeBody, type OutgoingBody } from './outgoing-body.ts';
+import { addParams, type Params } from './params.ts';
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.ts';
 import { type ClientTimeout, resolveTimeouts, type Timeouts } from './timeouts.ts';
-
-export type ParamRecord = Readonly<
-  Record<string, string | number | boolean | readonly (string | number | boolean)[] | null | undefined>
->;
-
-export type Params = URLSearchParams | ParamRecord;
 
 export interface BasicAuth {
   readonly username: string;
@@ -94,7 +89,7 @@ export function prepare(
   defaults: RequestDefaults,
 ): PreparedRequest {
   const url = parseUrl(target, defaults.baseUrl);
-  if (options.params !== undefined) addParams(url, options.params);
+  if (options.params !== undefined) addParams(url.searchParams, options.params, 'params');
   const body = encodeBody(options);
   let headers = defaults.headers;
   // What was given for one service is not for another one: a session's credentials stay with its baseUrl.
@@ -151,17 +146,6 @@ function parseUrl(target: string | URL, base: URL | null): URL {
     throw new TypeError(`url must be an http: or https: URL, got ${url.href}`);
   }
   return url;
-}
-
-function addParams(url: URL, params: Params): void {
-  if (params instanceof URLSearchParams) {
-    for (const [name, value] of params) url.searchParams.append(name, value);
-    return;
-  }
-  for (const [name, value] of Object.entries(params)) {
-    if (value === undefined || value === null) continue;
-    for (const item of Array.isArray(value) ? value : [value]) url.searchParams.append(name, String(item));
-  }
 }
 
 function checkMethod(method: string): string {

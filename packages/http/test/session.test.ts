@@ -153,6 +153,19 @@ test.each([
   expect(() => session.get('http://127.0.0.1/', options as never)).toThrow(new TypeError(message));
 });
 
+test('a form and params take lists, leave out what is not there, and refuse a text', async () => {
+  await using server = await httpServer(echo);
+  await using session = new ClientSession({ baseUrl: server.url });
+  const values = { a: [1, 2], b: null, c: undefined, d: 'x' };
+  const { url, body } = await session.post('/', { params: values, form: values }).json<Echoed>();
+  expect([url, body]).toEqual(['/?a=1&a=2&d=x', 'a=1&a=2&d=x']);
+  for (const name of ['params', 'form']) {
+    expect(() => session.post('/', { [name]: 'a=1' })).toThrow(
+      new TypeError(`${name} must be an object or URLSearchParams, got string`),
+    );
+  }
+});
+
 test('an address that is none is said at the call, beside a baseUrl, too', async () => {
   await using session = new ClientSession({ baseUrl: 'http://127.0.0.1/' });
   expect(() => session.get(undefined as never)).toThrow(new TypeError('url must be a string or a URL, got undefined'));
