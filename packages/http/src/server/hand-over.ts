@@ -3,35 +3,41 @@
  * forgets the one whose worker dies before that, and leaves it open: the client would wait for ever.
  */
 import type { Worker } from 'node:cluster';
+import type { EventEmitter } from 'node:events';
 
-/** Node's own object of a TCP connection or a pipe. Closing it twice does nothing. */
+/** Node's own object of a TCP connection or a pipe. */
 interface Connection {
   close(): void;
 }
 
-type Send = (message: unknown, handle?: Connection, ...rest: unknown[]) => boolean;
+/** What node:cluster sends to a worker, and its answer, which names the message by its number. */
+interface Message {
+  readonly act?: string;
+  readonly seq?: number;
+  readonly ack?: number;
+}
 
-export class HandOver {
-  private readonly latest = new Map<Worker, Connection>();
+interface Sender extends EventEmitter {
+  send(message: Message | null, handle?: Connection, ...rest: unknown[]): boolean;
+}
 
-  /** Closes what is on its way to `worker` when that dies: the client learns of it, and may ask again. */
-  watch(worker: Worker): void {
-    const child = worker.process as unknown as { send: Send };
-    const { send } = child;
-    child.send = (message, handle, ...rest) => {
-      // Other handles are shared by all workers.
-      if ((message as { act?: string } | null)?.act === 'newconn' && handle) this.note(worker, handle);
-      return send.call(child, message, handle, ...rest);
-    };
-    worker.once('exit', () => {
-      this.latest.get(worker)?.close();
-      this.latest.delete(worker);
-    });
-  }
-
-  /** A worker that is about to end gives its connection back, and another one gets it. */
-  private note(worker: Worker, connection: Connection): void {
-    for (const [other, its] of this.latest) if (its === connection) this.latest.delete(other);
-    this.latest.set(worker, connection);
-  }
+/** Closes what is on its way to `worker` when that dies: the client learns of it, and may ask again. */
+export function watchHandOver(worker: Worker): void {
+  const child = worker.process as unknown as Sender;
+  const { send } = child;
+  let under: number | undefined;
+  let connection: Connection | null = null;
+  child.send = (message, handle, ...rest) => {
+    // Other handles are shared by all workers.
+    if (message?.act === 'newconn' && handle) {
+      under = message.seq;
+      connection = handle;
+    }
+    return send.call(child, message, handle, ...rest);
+  };
+  // Taken, or given back because the worker is about to end: then it waits for another one.
+  child.on('internalMessage', ({ ack }: Message) => {
+    if (ack === under) connection = null;
+  });
+  worker.once('exit', () => connection?.close());
 }

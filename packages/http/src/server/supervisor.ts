@@ -1,7 +1,7 @@
 /** Several processes behind one port: what uvicorn's `--workers` and `--reload` are. */
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
-import { HandOver } from './hand-over.ts';
+import { watchHandOver } from './hand-over.ts';
 
 export interface SupervisorOptions {
   /** How many processes. */
@@ -20,7 +20,6 @@ const SHORT_LIFE = 1_000;
 export class Supervisor {
   private readonly options: SupervisorOptions;
   private readonly workers = new Set<Worker>();
-  private readonly handOver = new HandOver();
   private started = 0;
   private stopping = false;
   private restarting: Promise<void> = Promise.resolve();
@@ -95,7 +94,7 @@ export class Supervisor {
     const born = performance.now();
     this.started++;
     this.workers.add(worker);
-    this.handOver.watch(worker);
+    watchHandOver(worker);
     worker.on('error', () => {}); // What could not be told to one that is ending: its exit is what counts.
     worker.once('listening', ({ address, port }) => {
       this.failStart = null;
