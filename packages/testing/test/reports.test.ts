@@ -148,7 +148,7 @@ const elapses: Record<string, number> = {
 };
 
 /** What a test ends with whose clock has gone on, or has not. */
-const WITHOUT = /timed out|Deadlock|in flight for|to be \+?0/;
+const WITHOUT = /timed out|ms elapsed|Deadlock|in flight for|to be \+?0/;
 const reports = findReports();
 /** Which reports each scenario makes. */
 const made = new Map(Object.keys(scenarios).map((name) => [name, new Set<Report>()]));
