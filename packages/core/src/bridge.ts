@@ -61,14 +61,16 @@ export abstract class Bridge<T> extends Future<T> {
     const waiter = new Waiter(this, ignore, ignore);
     waiter.joinScope(scope);
     this._enlist(waiter);
-    if (peekPending(scope) !== null) afterMicrotasks(() => this.meetPending(scope));
+    if (peekPending(scope) !== null) afterMicrotasks(() => this.meetPending(waiter, scope));
     return this;
   }
 
-  private meetPending(scope: Scope): void {
+  private meetPending(waiter: Waiter, scope: Scope): void {
     if (this._state !== PENDING) return;
     const taken = takePending(scope);
-    if (taken !== null) this._cancel(taken.error, scope);
+    if (taken === null) return;
+    if (this._isAwaitedOutside(taken.scope)) this._release(waiter, taken.error);
+    else this._cancel(taken.error, scope);
   }
 
   /** @internal */

@@ -54,6 +54,22 @@ test('but not if an await of that turn has met it', async () => {
   expect(await task).toBe('goes on');
 });
 
+test('and it is left to others who wait for it', async () => {
+  const call = new Call();
+  const other = createTask(async () => await call);
+  await sleep(0);
+  const task = createTask(async () => {
+    currentTask()?.cancel();
+    call.waitFromNow();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(call.done()).toBe(false);
+  });
+  await task;
+  call.setResult('for the other');
+  expect(await other).toBe('for the other');
+  expect(call.told).toEqual([]);
+});
+
 test('an error of its own for a real cancel is not reported as one that nobody sent', async () => {
   class Told extends CancelledError {}
   class Telling extends Bridge<void> {
