@@ -90,3 +90,10 @@ export function codeOf(error: unknown): string | undefined {
   }
   return undefined;
 }
+
+/** What an error of the system says. */
+export function describe(error: Error): string {
+  // A connection that no address accepted is an AggregateError without a message.
+  const inner = error instanceof AggregateError ? (error.errors[0] as Error | undefined) : undefined;
+  return error.message || inner?.message || (error as { code?: string }).code || error.name;
+}

@@ -13,7 +13,7 @@ import type { Dispatcher } from 'undici';
 import { type Attempt, type Connecting, dispatchFor } from './connecting.ts';
 import type { Ticket } from './connection-gate.ts';
 import { Decoder } from './decoder.ts';
-import { ClientConnectionError, ClientPayloadError } from './errors.ts';
+import { ClientConnectionError, ClientPayloadError, describe } from './errors.ts';
 import { type BodySource, IncomingBody } from './incoming-body.ts';
 import { isEventStream } from './server-sent-events.ts';
 
@@ -193,10 +193,4 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
     this.connecting = null;
     this.ticket?.release();
   }
-}
-
-function describe(error: Error): string {
-  // A connection that no address accepted is an AggregateError without a message.
-  const inner = error instanceof AggregateError ? (error.errors[0] as Error | undefined) : undefined;
-  return error.message || inner?.message || (error as { code?: string }).code || error.name;
 }

@@ -1,4 +1,7 @@
+import type { TcpNetConnectOpts } from 'node:net';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { buildConnector } from 'undici';
+import { describe } from './errors.ts';
 
 /** Which proxy leads to a target; `null` for none. */
 export type ProxyFor = (target: ProxyTarget) => HttpProxy | null;
@@ -53,7 +56,7 @@ export function unbracketed(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1');
 }
 
-/** A proxy that makes tunnels to where it is asked to. */
+/** A proxy that answers requests in absolute form, and makes tunnels to where it is asked to. */
 export class HttpProxy {
   readonly url: URL;
   /** The value of `proxy-authorization`; `null` for none. */
@@ -70,4 +73,17 @@ export class HttpProxy {
     const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
     this.authorization = username === '' ? null : `Basic ${Buffer.from(credentials).toString('base64')}`;
   }
+}
+
+type ConnectionToProxy = Pick<TlsOptions & TcpNetConnectOpts, 'lookup' | 'localAddress' | 'family' | 'ca'>;
+
+/** What is true of a session's connections to its targets, and of those to their proxy, too. */
+export function connectionToProxy(options: buildConnector.BuildOptions): ConnectionToProxy {
+  const { lookup, localAddress, family, ca } = options as ConnectionToProxy;
+  const defined = Object.entries({ lookup, localAddress, family, ca }).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(defined);
+}
+
+export function proxyFailed({ url }: HttpProxy, error: Error): Error {
+  return new Error(`no connection to the proxy ${url.host}: ${describe(error)}`, { cause: error });
 }

@@ -1,10 +1,9 @@
-import { type RequestOptions, request as requestOverTcp } from 'node:http';
-import { request as requestOverTls } from 'node:https';
+import { request as requestOverTcp } from 'node:http';
+import { type RequestOptions, request as requestOverTls } from 'node:https';
 import { isIP, type Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
 import type { buildConnector } from 'undici';
 import type { Attempt } from './connecting.ts';
-import { type HttpProxy, unbracketed } from './proxy.ts';
+import { connectionToProxy, type HttpProxy, proxyFailed, unbracketed } from './proxy.ts';
 
 /** Makes a connection, or TLS over one that there is (`httpSocket`). */
 export type Connect = (target: buildConnector.Options, callback: buildConnector.Callback) => Attempt;
@@ -37,7 +36,7 @@ export class Tunnel implements Attempt {
     const authority = port ? host : `${host}:${isSecure ? 443 : 80}`;
     const request = proxy.url.protocol === 'https:' ? requestOverTls : requestOverTcp;
     const question = request({ ...wayTo(proxy, options), path: authority, headers: headersFor(proxy, authority) });
-    question.on('error', (error) => callback(error, null));
+    question.on('error', (error) => callback(proxyFailed(proxy, error), null));
     question.on('connect', ({ statusCode = 0, statusMessage }, socket: Socket, head) => {
       socket.on('error', () => {}); // It shows in what goes through the tunnel.
       if (statusCode < 200 || statusCode > 299) {
@@ -59,12 +58,10 @@ export class Tunnel implements Attempt {
   }
 }
 
-function wayTo({ url }: HttpProxy, options: buildConnector.BuildOptions): RequestOptions & ConnectionOptions {
-  const { lookup, localAddress, family, ca } = options as RequestOptions & ConnectionOptions;
+function wayTo({ url }: HttpProxy, options: buildConnector.BuildOptions): RequestOptions {
   const host = unbracketed(url.hostname);
-  const defined = Object.entries({ lookup, localAddress, family, ca }).filter(([, value]) => value !== undefined);
   return {
-    ...Object.fromEntries(defined),
+    ...connectionToProxy(options),
     host,
     port: Number(url.port) || (url.protocol === 'https:' ? 443 : 80),
     method: 'CONNECT',
