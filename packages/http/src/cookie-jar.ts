@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { CookieJar as ToughJar } from 'tough-cookie';
+import { headerValue } from './headers.ts';
 
 /** A cookie as it is kept. */
 export interface StoredCookie {
@@ -26,8 +27,8 @@ export class CookieJar {
 
   /** Takes a cookie, written as a `set-cookie` header, on behalf of a URL. */
   set(cookie: string, url: string | URL): void {
+    this.jar.setCookieSync(headerValue('cookie', cookie), String(url));
     this.isEmpty = false;
-    this.jar.setCookieSync(cookie, String(url));
   }
 
   /** The value of the `cookie` header for a request to the URL; `''` if there is none. */

@@ -9,7 +9,11 @@ export type HeadersLike =
 /** Lower-case names. */
 export type HeaderRecord = Record<string, string | string[]>;
 
-/** `null` and `undefined` take a header of `base` away. */
+/**
+ * `null` and `undefined` take a header of `base` away.
+ *
+ * @throws `TypeError` for what no connection could send.
+ */
 export function mergeHeaders(base: HeaderRecord, given: HeadersLike | undefined): HeaderRecord {
   if (given === undefined) return base;
   const merged: HeaderRecord = { ...base };
@@ -17,12 +21,43 @@ export function mergeHeaders(base: HeaderRecord, given: HeadersLike | undefined)
     throw new TypeError(`headers must be an object, got ${typeof given}`);
   const entries: Iterable<readonly [string, unknown]> =
     Symbol.iterator in given ? (given as Iterable<readonly [string, string]>) : Object.entries(given);
+  const names = new Set<string>();
   for (const [name, value] of entries) {
-    const key = name.toLowerCase();
-    if (value === undefined || value === null) delete merged[key];
-    else merged[key] = Array.isArray(value) ? value.map(String) : String(value);
+    const key = nameOf(name);
+    if (value === undefined || value === null) {
+      delete merged[key];
+      continue;
+    }
+    const checked = Array.isArray(value) ? value.map((item) => headerValue(key, item)) : headerValue(key, value);
+    merged[key] = names.has(key) ? [merged[key] ?? [], checked].flat() : checked;
+    names.add(key);
   }
   return merged;
+}
+
+/** The connection's own business: how a body is framed, and how long a connection is kept. */
+const OWN = new Set(['transfer-encoding', 'keep-alive', 'upgrade', 'expect']);
+
+function nameOf(name: unknown): string {
+  if (typeof name !== 'string' || !/^[!#$%&'*+.^_`|~\dA-Za-z-]+$/.test(name)) {
+    throw new TypeError(`headers: a name must be of letters, digits and -, got ${JSON.stringify(name)}`);
+  }
+  const key = name.toLowerCase();
+  if (OWN.has(key)) throw new TypeError(`headers: ${key} is set by the connection, and not by a request`);
+  return key;
+}
+
+/** @throws `TypeError` for what cannot be sent; the value itself is not shown, it may be a credential. */
+export function headerValue(name: string, value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value !== 'string') {
+    throw new TypeError(`headers: ${name} must be a string or a number, got ${value === null ? 'null' : typeof value}`);
+  }
+  const bad = /[^\t\x20-\x7e\x80-\xff]/u.exec(value);
+  if (bad === null) return value;
+  throw new TypeError(
+    `headers: ${name} must be latin-1 text without line breaks, got ${JSON.stringify(bad[0])} at position ${bad.index}`,
+  );
 }
 
 export function toHeaders(raw: IncomingHttpHeaders): Headers {

@@ -1,6 +1,6 @@
 /** What a user asks for, and what is made of it. */
 import { ACCEPT_ENCODING } from './decoder.ts';
-import { type HeaderRecord, type HeadersLike, mergeHeaders } from './headers.ts';
+import { type HeaderRecord, type HeadersLike, headerValue, mergeHeaders } from './headers.ts';
 import { type BodyInput, encodeBody, type OutgoingBody } from './outgoing-body.ts';
 import { addParams, type Params } from './params.ts';
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.ts';
@@ -128,9 +128,12 @@ function withAuth(headers: HeaderRecord, auth: BasicAuth | string | undefined): 
   if (typeof auth !== 'string' && (typeof auth?.username !== 'string' || typeof auth.password !== 'string')) {
     throw new TypeError('auth must be { username, password } or the value of the authorization header');
   }
+  if (typeof auth !== 'string' && auth.username.includes(':')) {
+    throw new TypeError('auth.username must not have a colon in it (RFC 7617)');
+  }
   const value =
     typeof auth === 'string' ? auth : `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`;
-  return { ...headers, authorization: value };
+  return { ...headers, authorization: headerValue('authorization', value) };
 }
 
 function parseUrl(target: string | URL, base: URL | null): URL {

@@ -101,3 +101,10 @@ test('cookies are kept per site, sent back, saved and loaded', async () => {
     await rm(directory, { recursive: true });
   }
 });
+
+test('a cookie that no header can carry is said at once', () => {
+  const jar = new CookieJar();
+  expect(() => jar.set('a=✓', 'http://127.0.0.1/')).toThrow(
+    new TypeError('headers: cookie must be latin-1 text without line breaks, got "✓" at position 2'),
+  );
+});

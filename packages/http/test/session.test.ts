@@ -146,11 +146,47 @@ test('a refused connection is a ClientConnectionError with the code of the syste
 test.each([
   [{ timeout: { totl: 5 } }, 'timeout may have total, connect, sockConnect, sockRead, got "totl"'],
   [{ auth: {} }, 'auth must be { username, password } or the value of the authorization header'],
+  [{ auth: { username: 'a:b', password: 'c' } }, 'auth.username must not have a colon in it (RFC 7617)'],
+  [
+    { auth: 'Bearer t0ken\n' },
+    'headers: authorization must be latin-1 text without line breaks, got "\\n" at position 12',
+  ],
+  [{ headers: 'x: y' }, 'headers must be an object, got string'],
+  [{ headers: { 'x y': 'z' } }, 'headers: a name must be of letters, digits and -, got "x y"'],
+  [{ headers: [[]] }, 'headers: a name must be of letters, digits and -, got undefined'],
+  [
+    { headers: { 'X-A': 'a\r\nb: c' } },
+    'headers: x-a must be latin-1 text without line breaks, got "\\r" at position 1',
+  ],
+  [{ headers: { 'x-a': ['ok', '✓'] } }, 'headers: x-a must be latin-1 text without line breaks, got "✓" at position 0'],
+  [{ headers: { 'x-a': ['ok', undefined] } }, 'headers: x-a must be a string or a number, got undefined'],
+  [{ headers: { 'x-a': {} } }, 'headers: x-a must be a string or a number, got object'],
+  [{ headers: { Upgrade: 'h2c' } }, 'headers: upgrade is set by the connection, and not by a request'],
   [{ retry: { methods: 'GET' } }, 'retry.methods must be a list, got string'],
 ])('bad options are said at the call: %j', async (options, message) => {
   expect(() => new ClientSession(options as never)).toThrow(new TypeError(message));
   await using session = new ClientSession();
   expect(() => session.get('http://127.0.0.1/', options as never)).toThrow(new TypeError(message));
+});
+
+test('a header may be a list, come twice, and be taken away', async () => {
+  const lines: string[][] = [];
+  await using server = await httpServer((request, response) => {
+    const { rawHeaders } = request;
+    lines.push(rawHeaders.flatMap((name, i) => (name.startsWith('x-') ? `${name}: ${rawHeaders[i + 1]}` : [])));
+    response.end();
+  });
+  await using session = new ClientSession({ baseUrl: server.url, headers: { 'x-gone': 'y' } });
+  await session.get('/', { headers: { 'x-a': ['1', 'ÿ'], 'x-b': 3, 'X-Gone': null } });
+  const twice: [string, string][] = [
+    ['X-A', '1'],
+    ['x-a', '2'],
+  ];
+  await session.get('/', { headers: twice });
+  expect(lines).toEqual([
+    ['x-a: 1', 'x-a: ÿ', 'x-b: 3'],
+    ['x-gone: y', 'x-a: 1', 'x-a: 2'],
+  ]);
 });
 
 test('a form and params take lists, leave out what is not there, and refuse a text', async () => {
