@@ -211,6 +211,12 @@ function refuseContradictions(options: JobOptions): void {
       `each missed run would cancel the one before it. Take overlap: 'queue'`,
     );
   }
+  if (misfire === 'skip' && options.grace === Infinity) {
+    refuse(
+      `misfire: 'skip' and grace: Infinity`,
+      `nothing would ever be late enough to be skipped. Take misfire: 'once'`,
+    );
+  }
   if (options.queueLimit !== undefined && overlap !== 'queue' && !(overlap === undefined && misfire === 'all')) {
     refuse(`queueLimit and overlap: '${overlap ?? 'skip'}'`, `only overlap: 'queue' has a queue`);
   }

@@ -1,6 +1,6 @@
 /** One instance of a fleet, as a process of its own: fleet-processes.test.ts starts and kills it. */
 import { writeSync } from 'node:fs';
-import { run, sleep } from '@aiokit/core';
+import { detached, run, sleep } from '@aiokit/core';
 import type { Backend, Engine } from '../src/fleet/engine.ts';
 import { Scheduler } from '../src/index.ts';
 import { backendOn } from './fleet-engines.ts';
@@ -9,13 +9,26 @@ import type { CALLS, InstanceOptions, Step } from './fleet-instance-options.ts';
 await main(JSON.parse(process.argv[2] as string) as InstanceOptions);
 
 async function main(options: InstanceOptions): Promise<void> {
-  const { engine, url, jobs, work, skew, lockDuration, queue = 'processes', misfire = 'all', dieAt } = options;
+  const {
+    engine,
+    url,
+    jobs,
+    work,
+    skew,
+    lockDuration,
+    queue = 'processes',
+    misfire = 'all',
+    dieAt,
+    dieWhenOver,
+  } = options;
   const rightNow = Date.now;
   Date.now = () => rightNow() + skew;
-  const backend = backendOn(engine, url, { lockDuration, queue });
+  let backend = backendOn(engine, url, { lockDuration, queue });
+  if (dieAt !== undefined) backend = dying(backend, dieAt);
+  if (dieWhenOver) backend = dyingWhenOver(backend);
   await run(async () => {
     const scheduler = new Scheduler({
-      backend: dieAt === undefined ? backend : dying(backend, dieAt),
+      backend,
       misfire,
       overlap: 'concurrent',
       grace: 600_000,
@@ -57,6 +70,32 @@ function dying(backend: Backend, step: Step): Backend {
       },
     });
   return { requireKept: (ms) => backend.requireKept(ms), connect: () => watched(backend.connect()) };
+}
+
+function dyingWhenOver(backend: Backend): Backend {
+  const connect = () => {
+    const engine = backend.connect();
+    const open = engine.open.bind(engine);
+    const enqueue = engine.enqueue.bind(engine);
+    let isFirst = true;
+    engine.enqueue = async (...args) => {
+      if (!isFirst) await detached(() => sleep(300));
+      isFirst = false;
+      await enqueue(...args);
+    };
+    const dieWhenOver = async (job: string, at: number) => {
+      while ((await engine.unfinished(job, [at])).length > 0) await sleep(1);
+      die();
+    };
+    engine.open = (take, onError) =>
+      open(async (occurrence) => {
+        const verdict = await take(occurrence);
+        if (verdict === 'finished') detached(() => void dieWhenOver(occurrence.job, occurrence.at));
+        return verdict;
+      }, onError);
+    return engine;
+  };
+  return { requireKept: (ms) => backend.requireKept(ms), connect };
 }
 
 function die(): void {

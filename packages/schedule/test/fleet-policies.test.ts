@@ -222,6 +222,34 @@ describe('a run whose instance died', () => {
     });
   });
 
+  it.each(['killed', 'shut down'])('is told again of the missed ones when its instance was %s', async (how) => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const log: string[] = [];
+      // That of minute 1 takes until 3:30, so that 2 and 3 are skipped; that of 4 is interrupted.
+      const all = fleet(server, 2, (scheduler) => {
+        scheduler.every(1, { name: 'job' }).minutes.do(async ({ scheduledFor, missedCount }) => {
+          const minute = scheduledFor.getUTCMinutes();
+          log.push(`${minute} begins, missed ${missedCount}`);
+          if (minute === 1) await sleep(150_000);
+          if (log.length === 2) await sleep(600_000);
+        });
+      });
+      await sleep(245_000);
+      const holder = server.holderOf('job') as MemoryEngine;
+      if (how === 'killed') {
+        const [run] = server.kill(holder);
+        server.expire(run as Entry);
+        server.release(run as Entry);
+      } else {
+        await all[server.engines.indexOf(holder)]?.stop({ drain: 0 });
+      }
+      await sleep(60_000);
+      expect(log).toEqual(['1 begins, missed 0', '4 begins, missed 2', '4 begins, missed 2', '5 begins, missed 0']);
+      await Promise.all(all.map((scheduler) => scheduler.stop({ drain: 0 })));
+    });
+  });
+
   it('does not begin again if it had ended when the shutdown came, but nobody had heard of it', async () => {
     await virtually(async () => {
       const server = new MemoryServer();
@@ -290,7 +318,7 @@ describe('an occurrence whose instance is so slow that its successor comes first
 
 describe('a broken chain', () => {
   const minutely = (log: string[]) => (scheduler: Scheduler) => {
-    scheduler.every(1, { name: 'job' }).minutes.do(({ scheduledFor, lateBy }) => {
+    scheduler.every(1, { name: 'job', misfire: 'all' }).minutes.do(({ scheduledFor, lateBy }) => {
       log.push(`${scheduledFor.getUTCMinutes()}${lateBy < 1_000 ? '' : ` late by ${Math.round(lateBy / 1_000)}`}`);
     });
   };
@@ -305,13 +333,58 @@ describe('a broken chain', () => {
       server.entries.clear();
       await sleep(60_000);
       for (const engine of server.engines) engine.enqueue = () => Promise.reject(new Error('no space left'));
-      await sleep(95_000); // The fourth is not taken, until 4:05.
+      await sleep(95_000); // The fourth is not taken, until 4:05, and the third does not begin before it is.
       for (const engine of server.engines) Reflect.deleteProperty(engine, 'enqueue');
       await sleep(70_000);
-      expect(log).toEqual(['1', '2', '3', expect.stringMatching(/^4 late by \d+$/), '5']);
+      expect(log).toEqual([
+        '1',
+        '2',
+        expect.stringMatching(/^3 late by \d+$/),
+        expect.stringMatching(/^4 late by \d+$/),
+        '5',
+      ]);
       await Promise.all(all.map((scheduler) => scheduler.stop()));
     });
   });
+
+  it.each<JobOptions>([{ misfire: 'once' }, { misfire: 'skip' }, { misfire: 'all' }])(
+    'cannot be: stopped before what comes next is planned, a fleet with %o loses nothing',
+    async (options) => {
+      await virtually(async () => {
+        const server = new MemoryServer();
+        const runs: { minute: number; missed: number }[] = [];
+        const declare = (scheduler: Scheduler) => {
+          scheduler.every(1, { name: 'job', ...options }).minutes.do(({ scheduledFor, missedCount }) => {
+            runs.push({ minute: scheduledFor.getUTCMinutes(), missed: missedCount });
+          });
+        };
+        const all = fleet(server, 2, declare);
+        await sleep(150_000);
+        // From minute 3 on the engine takes its time to put something in, and does not if it is asked by who is gone by then.
+        for (const engine of server.engines) {
+          const enqueue = engine.enqueue.bind(engine);
+          engine.enqueue = async (...args) => {
+            await detached(() => sleep(5_000));
+            await enqueue(...args);
+          };
+        }
+        await sleep(31_000);
+        for (const engine of server.engines) server.kill(engine);
+        await Promise.all(all.map((scheduler) => scheduler.stop({ drain: 0 })));
+        for (const entry of server.entries.values()) if (entry.state === 'active') server.expire(entry);
+        await sleep(550_000 - elapsed());
+        const [next] = fleet(server, 1, declare);
+        server.handOutWhatIsDue();
+        for (const entry of server.entries.values()) if (entry.state === 'waiting') server.release(entry);
+        await sleep(130_000);
+        // Each minute up to the 11th has run, or the next run was told that it did not.
+        expect(runs.at(-1)?.minute).toBe(11);
+        expect(runs.reduce((sum, { missed }) => sum + 1 + missed, 0)).toBe(11);
+        if (options.misfire === 'all') expect(runs).toHaveLength(11);
+        await next?.stop();
+      });
+    },
+  );
 
   it('is mended also when the engine was emptied', async () => {
     await virtually(async () => {
@@ -328,6 +401,28 @@ describe('a broken chain', () => {
 });
 
 describe('versions of the code', () => {
+  it('an instance that has just begun does not drop what it has no job for yet, however old that is', async () => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const log: string[] = [];
+      const declareJob = (scheduler: Scheduler) => {
+        scheduler.every(1, { name: 'job' }).minutes.do(({ scheduledFor, missedCount }) => {
+          log.push(`${scheduledFor.getUTCMinutes()} missed ${missedCount}`);
+        });
+      };
+      const [first] = fleet(server, 1, declareJob);
+      await sleep(90_000);
+      await first?.stop();
+      await sleep(10 * 60_000);
+      const [second] = fleet(server, 1, () => {});
+      await sleep(20_000);
+      if (second !== undefined) declareJob(second);
+      await sleep(20_000);
+      expect(log).toEqual(['1 missed 0', '11 missed 9', '12 missed 0']);
+      await second?.stop();
+    });
+  });
+
   const declare =
     (log: string[], version: string, minutes: number, end?: typeof CancelJob) => (scheduler: Scheduler) => {
       scheduler.every(minutes, { name: 'job' }).minutes.do(({ scheduledFor }) => {

@@ -200,6 +200,21 @@ describe.each(ENGINES)('three processes on %s', (engine) => {
     report(`killed at ${steps.length} steps`, all, until);
   });
 
+  it('that are all killed before they have planned what comes next lose nothing that was due meanwhile', {
+    timeout,
+  }, async () => {
+    const jobs = { chained: 1_000 };
+    let until = 0;
+    const all = await fleet(engine, shortLock, async (start, all) => {
+      await start({ jobs, work: 0, dieWhenOver: true }).dies();
+      await sleep(3_000);
+      until = Date.now();
+      start({ jobs, work: 0 });
+      await allEnded(all, until, jobs, Math.min(...all.flatMap(({ ended }) => ended).map(timeOf)));
+    });
+    expect(twiceWithoutCause(all)).toEqual([]);
+  });
+
   it('lose nothing when the engine is killed and started again', { timeout }, async () => {
     let until = 0;
     const outages: { from: number; to: number }[] = [];

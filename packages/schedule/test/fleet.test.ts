@@ -196,18 +196,40 @@ describe.each(ENGINES)('a fleet on %s', { timeout: 60_000 }, (name) => {
         () => {},
       );
       const { board } = connection;
-      expect(await board.enter('job', 1_700_000_000_000)).toEqual([1_700_000_000_000]);
-      expect(await Promise.all([board.enter('job', 5), board.enter('job', 5)])).toEqual([
+      const lineAfter = async (at: number) => (await board.enter('job', at)).line;
+      expect(await lineAfter(1_700_000_000_000)).toEqual([1_700_000_000_000]);
+      expect(await Promise.all([lineAfter(5), lineAfter(5)])).toEqual([
         [1_700_000_000_000, 5],
         [1_700_000_000_000, 5],
       ]);
-      expect(await board.enter('job', 3)).toEqual([1_700_000_000_000, 5, 3]);
+      expect(await lineAfter(3)).toEqual([1_700_000_000_000, 5, 3]);
       await board.leave('job', [5, 9]);
-      await board.addMissed('job', 4);
-      expect(await board.takeMissed('job')).toMatchObject({ line: [1_700_000_000_000, 3], missed: 4 });
-      expect(await board.takeMissed('job')).toMatchObject({ missed: 0 });
+      expect((await board.state('job')).line).toEqual([1_700_000_000_000, 3]);
       expect(await connection.unfinished('job', [3])).toEqual([]); // The engine never had it.
       await connection.enqueue([{ job: 'job', at: Date.now() + 60_000, rule: '' }], 0);
+      await connection.close();
+    });
+  });
+
+  it.concurrent('who comes first into the line is given the missed ones, and keeps them until it is over', async () => {
+    await run(async () => {
+      const connection = engine.backend({ queue: 'told' }).connect();
+      await connection.open(
+        async () => 'giveBack',
+        () => {},
+      );
+      const { board } = connection;
+      await board.addMissed('job', 4);
+      expect(await board.state('job')).toMatchObject({ missed: 4 });
+      expect(await board.enter('job', 5)).toEqual({ line: [5], missed: 4 });
+      expect(await board.state('job')).toMatchObject({ missed: 0 });
+      await board.addMissed('job', 2);
+      expect(await board.enter('job', 5)).toEqual({ line: [5], missed: 4 });
+      expect(await board.enter('job', 3)).toEqual({ line: [5, 3], missed: 2 });
+      expect(await board.enter('job', 9)).toEqual({ line: [5, 3, 9], missed: 0 });
+      await board.leave('job', [5]);
+      expect(await board.enter('job', 5)).toEqual({ line: [3, 9, 5], missed: 0 });
+      expect(await board.enter('job', 3)).toEqual({ line: [3, 9, 5], missed: 2 });
       await connection.close();
     });
   });

@@ -7,6 +7,7 @@ import {
   type Backend,
   type Board,
   type Engine,
+  type Entered,
   idOf,
   type Occurrence,
   RETIRED,
@@ -31,6 +32,7 @@ interface Row {
   cancels: number;
   cancelReason: string;
   line: number[];
+  told: Map<number, number>;
 }
 
 export class MemoryServer implements Backend, Board {
@@ -102,7 +104,7 @@ export class MemoryServer implements Backend, Board {
     const row = this.row(job);
     const isNobodys = row.rule !== RETIRED + rule && wallTime() - row.upheld > keptFor;
     if (row.rule === rule || isNobodys) Object.assign(row, { rule, upheld: wallTime() });
-    return { ...row };
+    return stateOf(row);
   }
 
   async retire(job: string, rule: string): Promise<void> {
@@ -111,28 +113,27 @@ export class MemoryServer implements Backend, Board {
   }
 
   async state(job: string): Promise<SharedState> {
-    return { ...this.row(job) };
-  }
-
-  async takeMissed(job: string): Promise<SharedState & { line: number[] }> {
-    const state = { ...this.row(job), line: [...this.row(job).line] };
-    this.row(job).missed = 0;
-    return state;
+    return stateOf(this.row(job));
   }
 
   async addMissed(job: string, count: number): Promise<void> {
     this.row(job).missed += count;
   }
 
-  async enter(job: string, at: number): Promise<number[]> {
-    const { line } = this.row(job);
-    if (!line.includes(at)) line.push(at);
-    return [...line];
+  async enter(job: string, at: number): Promise<Entered> {
+    const row = this.row(job);
+    if (!row.line.includes(at)) {
+      row.line.push(at);
+      row.told.set(at, row.missed);
+      row.missed = 0;
+    }
+    return { line: [...row.line], missed: row.told.get(at) as number };
   }
 
   async leave(job: string, times: readonly number[]): Promise<void> {
     const row = this.row(job);
     row.line = row.line.filter((at) => !times.includes(at));
+    for (const at of times) row.told.delete(at);
   }
 
   async requestCancel(job: string, reason: string): Promise<number> {
@@ -145,7 +146,7 @@ export class MemoryServer implements Backend, Board {
   }
 
   private row(job: string): Row {
-    const row = this.rows.get(job) ?? { rule: null, upheld: 0, missed: 0, cancels: 0, cancelReason: '', line: [] };
+    const row = this.rows.get(job) ?? newRow();
     this.rows.set(job, row);
     return row;
   }
@@ -210,6 +211,14 @@ export class MemoryEngine implements Engine {
   }
 
   async close(): Promise<void> {}
+}
+
+function newRow(): Row {
+  return { rule: null, upheld: 0, missed: 0, cancels: 0, cancelReason: '', line: [], told: new Map() };
+}
+
+function stateOf({ line, ...row }: Row): SharedState {
+  return { ...row, line: [...line] };
 }
 
 function wallTime(): number {

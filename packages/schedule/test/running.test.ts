@@ -654,6 +654,11 @@ describe('settings that contradict each other', () => {
   it.each<[string, (s: Scheduler) => unknown, string]>([
     ['all + skip', (s) => s.every(1, { misfire: 'all', overlap: 'skip' }).second, "Take overlap: 'queue'"],
     ['all + cancel', (s) => s.every(1, { misfire: 'all', overlap: 'cancel' }).second, 'would cancel the one before it'],
+    [
+      'skip + any lateness',
+      (s) => s.every(1, { misfire: 'skip', grace: Infinity }).second,
+      "nothing would ever be late enough to be skipped. Take misfire: 'once'",
+    ],
     ['a limit without a queue', (s) => s.every(1, { queueLimit: 2 }).second, "only overlap: 'queue' has a queue"],
     ['delay + queue', (s) => s.every(1, { mode: 'fixedDelay', overlap: 'queue' }).second, 'when this one has ended'],
     ['delay + all', (s) => s.every(1, { mode: 'fixedDelay', misfire: 'all' }).second, 'never more than one run'],

@@ -1,7 +1,7 @@
 import type { Queue } from 'bullmq';
-import { type Board, RETIRED, type SharedState } from './engine.ts';
+import { type Board, type Entered, RETIRED, type SharedState } from './engine.ts';
 
-/** A hash and a list per job, beside the queue's own keys. */
+/** A hash and a list per job, beside the queue's own keys. What each in the line was given of the missed ones is in the hash. */
 export class BullmqBoard implements Board {
   private readonly queue: Queue;
 
@@ -14,7 +14,7 @@ export class BullmqBoard implements Board {
   }
 
   async uphold(job: string, rule: string, keptFor: number): Promise<SharedState> {
-    return sharedState((await this.script('aiokitUphold', job, RETIRED, rule, keptFor)) as (string | null)[]);
+    return sharedState((await this.script('aiokitUphold', job, RETIRED, rule, keptFor)) as StateReply);
   }
 
   async retire(job: string, rule: string): Promise<void> {
@@ -22,21 +22,16 @@ export class BullmqBoard implements Board {
   }
 
   async state(job: string): Promise<SharedState> {
-    const client = await this.queue.backend.client;
-    return sharedState(await client.hmget(this.keyOf(job), ...FIELDS));
-  }
-
-  async takeMissed(job: string): Promise<SharedState & { line: number[] }> {
-    const [state, line] = (await this.script('aiokitTakeMissed', job)) as [(string | null)[], string[]];
-    return { ...sharedState(state), line: line.map(Number) };
+    return sharedState((await this.script('aiokitState', job)) as StateReply);
   }
 
   async addMissed(job: string, count: number): Promise<void> {
     await this.script('aiokitAddMissed', job, count);
   }
 
-  async enter(job: string, at: number): Promise<number[]> {
-    return ((await this.script('aiokitEnter', job, at)) as string[]).map(Number);
+  async enter(job: string, at: number): Promise<Entered> {
+    const [line, missed] = (await this.script('aiokitEnter', job, at)) as [string[], string | null];
+    return { line: line.map(Number), missed: Number(missed ?? 0) };
   }
 
   async leave(job: string, times: readonly number[]): Promise<void> {
@@ -63,10 +58,11 @@ export class BullmqBoard implements Board {
   }
 }
 
-const FIELDS = ['rule', 'missed', 'cancels', 'cancelReason'] as const;
+type StateReply = [string | null, string | null, string | null, string | null, string[]];
 
 const NOW = `local time = redis.call('TIME') local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
-const STATE = `redis.call('HMGET', KEYS[1], 'rule', 'missed', 'cancels', 'cancelReason')`;
+const STATE = `local state = redis.call('HMGET', KEYS[1], 'rule', 'missed', 'cancels', 'cancelReason')
+  table.insert(state, redis.call('LRANGE', KEYS[1] .. ':line', 0, -1)) return state`;
 
 const SCRIPTS = {
   aiokitNow: `${NOW} return now`,
@@ -76,25 +72,28 @@ const SCRIPTS = {
     local upheld = tonumber(redis.call('HGET', KEYS[1], 'upheld') or 0)
     if rule == ARGV[2] or (rule ~= ARGV[1] .. ARGV[2] and now - upheld > tonumber(ARGV[3])) then
       redis.call('HSET', KEYS[1], 'rule', ARGV[2], 'upheld', now) end
-    return ${STATE}`,
+    ${STATE}`,
+  aiokitState: STATE,
   aiokitRetire: `if redis.call('HGET', KEYS[1], 'rule') == ARGV[2] then
     redis.call('HSET', KEYS[1], 'rule', ARGV[1] .. ARGV[2]) end`,
-  aiokitTakeMissed: `local state = ${STATE} redis.call('HDEL', KEYS[1], 'missed')
-    return {state, redis.call('LRANGE', KEYS[1] .. ':line', 0, -1)}`,
-  aiokitEnter: `local key = KEYS[1] .. ':line' local line = redis.call('LRANGE', key, 0, -1)
-    for _, at in ipairs(line) do if at == ARGV[1] then return line end end
-    redis.call('RPUSH', key, ARGV[1]) table.insert(line, ARGV[1]) return line`,
-  aiokitLeave: `for _, at in ipairs(ARGV) do redis.call('LREM', KEYS[1] .. ':line', 0, at) end`,
+  aiokitEnter: `local key = KEYS[1] .. ':line' local told = 'told:' .. ARGV[1] local line = redis.call('LRANGE', key, 0, -1)
+    for _, at in ipairs(line) do if at == ARGV[1] then return {line, redis.call('HGET', KEYS[1], told)} end end
+    local missed = redis.call('HGET', KEYS[1], 'missed') redis.call('HDEL', KEYS[1], 'missed')
+    if missed then redis.call('HSET', KEYS[1], told, missed) end
+    redis.call('RPUSH', key, ARGV[1]) table.insert(line, ARGV[1]) return {line, missed}`,
+  aiokitLeave: `for _, at in ipairs(ARGV) do
+    redis.call('LREM', KEYS[1] .. ':line', 0, at) redis.call('HDEL', KEYS[1], 'told:' .. at) end`,
   aiokitAddMissed: `return redis.call('HINCRBY', KEYS[1], 'missed', ARGV[1])`,
   aiokitCancel: `redis.call('HSET', KEYS[1], 'cancelReason', ARGV[1])
     return redis.call('HINCRBY', KEYS[1], 'cancels', 1)`,
 };
 
-function sharedState([rule, missed, cancels, cancelReason]: readonly (string | null)[]): SharedState {
+function sharedState([rule, missed, cancels, cancelReason, line]: StateReply): SharedState {
   return {
     rule: rule ?? null,
     missed: Number(missed ?? 0),
     cancels: Number(cancels ?? 0),
     cancelReason: cancelReason ?? '',
+    line: line.map(Number),
   };
 }

@@ -33,6 +33,14 @@ export interface SharedState {
   /** How often `cancel()` was called. */
   readonly cancels: number;
   readonly cancelReason: string;
+  /** Its occurrences that run or wait for their turn, by their times, see `enter()`. */
+  readonly line: readonly number[];
+}
+
+export interface Entered {
+  readonly line: readonly number[];
+  /** Of how many missed ones the run is told. */
+  readonly missed: number;
 }
 
 /** In place of a rule: a run has returned `CancelJob`, and the rule that it ended. */
@@ -50,14 +58,12 @@ export interface Board {
   /** Ends the job, if this rule is in force. */
   retire(job: string, rule: string): Promise<void>;
   state(job: string): Promise<SharedState>;
-  /** As `state`, and takes the missed ones: who asks tells its run of them. With it comes the line, see `enter()`. */
-  takeMissed(job: string): Promise<SharedState & { readonly line: readonly number[] }>;
   addMissed(job: string, count: number): Promise<void>;
   /**
-   * Puts an occurrence at the end of the job's line, unless it is in there: those that run or wait for their turn, by their
-   * times. Returns all of it. Who dies or is shut down keeps its place, for the instance that has the run next.
+   * Puts an occurrence at the end of the job's line, unless it is in there, and gives it the missed ones: its run is to be
+   * told of them. Who dies or is shut down keeps its place, and these, for the instance that has the run next.
    */
-  enter(job: string, at: number): Promise<number[]>;
+  enter(job: string, at: number): Promise<Entered>;
   leave(job: string, times: readonly number[]): Promise<void>;
   /** Returns how often it was asked for, with this time. */
   requestCancel(job: string, reason: string): Promise<number>;
@@ -100,7 +106,6 @@ export function cancellable(engine: Engine): Requests {
     uphold: (...args) => until(board.uphold(...args)),
     retire: (...args) => until(board.retire(...args)),
     state: (...args) => until(board.state(...args)),
-    takeMissed: (...args) => until(board.takeMissed(...args)),
     addMissed: (...args) => until(board.addMissed(...args)),
     enter: (...args) => until(board.enter(...args)),
     leave: (...args) => until(board.leave(...args)),

@@ -1,8 +1,8 @@
-import { type Board, RETIRED, type SharedState } from './engine.ts';
+import { type Board, type Entered, RETIRED, type SharedState } from './engine.ts';
 
 type Sql = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
 
-/** A table beside pg-boss's own, a row per job. */
+/** A table beside pg-boss's own, a row per job; `told` is what each in the line was given of the missed ones. */
 export class PgBossBoard implements Board {
   private readonly sql: Sql;
   private readonly table: string;
@@ -17,9 +17,8 @@ export class PgBossBoard implements Board {
   async create(): Promise<void> {
     await this.sql(`create table if not exists ${this.table} (queue text, job text, rule text,
       upheld timestamptz not null default now(), missed int not null default 0, cancels int not null default 0,
-      cancel_reason text not null default '', line bigint[] not null default '{}', primary key (queue, job))`).catch(
-      ignoreExisting,
-    );
+      cancel_reason text not null default '', line bigint[] not null default '{}', told jsonb not null default '{}',
+      primary key (queue, job))`).catch(ignoreExisting);
   }
 
   async declare(job: string, rule: string): Promise<void> {
@@ -52,15 +51,6 @@ export class PgBossBoard implements Board {
     return sharedState(await this.sql(`select * from ${this.table} where queue = $1 and job = $2`, [this.queue, job]));
   }
 
-  async takeMissed(job: string): Promise<SharedState & { line: number[] }> {
-    const rows = await this.sql(
-      `with before as (select * from ${this.table} where queue = $1 and job = $2 for update),
-       taken as (update ${this.table} set missed = 0 where queue = $1 and job = $2 and missed > 0) select * from before`,
-      [this.queue, job],
-    );
-    return { ...sharedState(rows), line: lineOf(rows) };
-  }
-
   async addMissed(job: string, count: number): Promise<void> {
     await this.sql(
       `insert into ${this.table} as t (queue, job, missed) values ($1, $2, $3)
@@ -69,19 +59,22 @@ export class PgBossBoard implements Board {
     );
   }
 
-  async enter(job: string, at: number): Promise<number[]> {
-    const rows = await this.sql(
+  async enter(job: string, at: number): Promise<Entered> {
+    const isIn = '$3 = any(t.line)';
+    const [row] = await this.sql(
       `insert into ${this.table} as t (queue, job, line) values ($1, $2, array[$3::bigint]) on conflict (queue, job)
-       do update set line = case when $3 = any(t.line) then t.line else t.line || $3::bigint end returning line`,
+       do update set line = case when ${isIn} then t.line else t.line || $3::bigint end,
+       told = case when ${isIn} or t.missed = 0 then t.told else t.told || jsonb_build_object($3::text, t.missed) end,
+       missed = case when ${isIn} then t.missed else 0 end returning line, told ->> $3::text as told`,
       [this.queue, job, at],
     );
-    return lineOf(rows);
+    return { line: lineOf(row), missed: Number(row?.told ?? 0) };
   }
 
   async leave(job: string, times: readonly number[]): Promise<void> {
     await this.sql(
-      `update ${this.table} set line = array(select at from unnest(line) with ordinality as l(at, place)
-       where at <> all($3::bigint[]) order by place) where queue = $1 and job = $2`,
+      `update ${this.table} set told = told - $3::text[], line = array(select at from unnest(line) with ordinality
+       as l(at, place) where at <> all($3::bigint[]) order by place) where queue = $1 and job = $2`,
       [this.queue, job, times],
     );
   }
@@ -107,10 +100,11 @@ function sharedState([row]: Record<string, unknown>[]): SharedState {
     missed: Number(row?.missed ?? 0),
     cancels: Number(row?.cancels ?? 0),
     cancelReason: String(row?.cancel_reason ?? ''),
+    line: lineOf(row),
   };
 }
 
-function lineOf([row]: Record<string, unknown>[]): number[] {
+function lineOf(row: Record<string, unknown> | undefined): number[] {
   return ((row?.line as string[] | undefined) ?? []).map(Number);
 }
 

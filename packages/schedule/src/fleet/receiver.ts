@@ -18,9 +18,9 @@ import {
 } from '@aiokit/core';
 import { chooseDue, type Due } from '../due.ts';
 import type { Job } from '../job.ts';
-import { type HandedOut, RETIRED, type Requests, type Verdict } from './engine.ts';
+import { type HandedOut, RETIRED, type Requests, type SharedState, type Verdict } from './engine.ts';
 import type { EngineClock } from './engine-clock.ts';
-import { isOccurrence, occurrencesOf, ruleOf } from './rule.ts';
+import { isOccurrence, occurrenceAfter, occurrencesOf, ruleOf } from './rule.ts';
 
 /** How often to look for cancels and for the runs ahead, in ms. */
 const LOOK_EVERY = 250;
@@ -31,21 +31,20 @@ const SLACK = 250;
 /** Counting goes no further. */
 const MOST_COUNTED = 1_000;
 
-type Taken = Awaited<ReturnType<Requests['takeMissed']>>;
-
 /** In the line of its job. */
 interface Place {
   readonly ahead: number[];
   readonly behind: number[];
+  /** Of how many missed ones its run is told. */
+  readonly missed: number;
 }
 
 /** It is to run, when those ahead of it are over. */
 interface Turn {
   readonly job: Job;
-  readonly missed: number;
+  readonly place: Place;
   /** How many cancels do not concern it. */
   readonly cancels: number;
-  readonly ahead: number[];
 }
 
 export class Receiver {
@@ -54,12 +53,14 @@ export class Receiver {
   readonly jobs = new Map<string, Job>();
   /** By the name of the job: one decision at a time. */
   private readonly locks = new Map<string, Lock>();
+  private readonly loop: EventLoop;
   private readonly requests: Requests;
   private readonly clock: EngineClock;
   private readonly onError: (error: unknown) => void;
   private readonly startedAt: number;
 
   constructor(loop: EventLoop, requests: Requests, clock: EngineClock, onError: (error: unknown) => void) {
+    this.loop = loop;
     this.requests = requests;
     this.clock = clock;
     this.onError = onError;
@@ -95,17 +96,17 @@ export class Receiver {
 
   private async decide(occurrence: HandedOut): Promise<Verdict | Turn> {
     const job = this.jobs.get(occurrence.job);
-    const state = await this.requests.takeMissed(occurrence.job);
+    const state = await this.requests.state(occurrence.job);
     const standing = this.standing(occurrence, job, state.rule);
     if (job !== undefined && standing === 'run') return await this.runOrSkip(occurrence, job, state);
-    if (state.missed > 0) await this.requests.addMissed(occurrence.job, state.missed);
     return standing === 'drop' ? 'finished' : 'giveBack';
   }
 
   /** Whether this occurrence is still one, when versions of the code differ. */
   private standing({ at, rule }: HandedOut, job: Job | undefined, inForce: string | null): 'run' | 'drop' | 'pass on' {
     if (inForce === RETIRED + rule) return 'drop';
-    const isOld = this.clock.now() - at > ORPHANED_AFTER;
+    // One that has just begun may yet hear of the job, or of its rule.
+    const isOld = Math.min(this.clock.now() - at, this.loop.clock.wallTime() - this.startedAt) > ORPHANED_AFTER;
     if (job === undefined) return isOld ? 'drop' : 'pass on';
     if (ruleOf(job) === inForce) return rule === inForce || isOccurrence(job, at) ? 'run' : 'drop';
     // Only who goes by the rule in force can tell what a late one means.
@@ -119,23 +120,23 @@ export class Receiver {
   }
 
   /** The misfire policy, then the overlap policy. */
-  private async runOrSkip({ at }: HandedOut, job: Job, { missed, cancels, line }: Taken): Promise<Verdict | Turn> {
+  private async runOrSkip({ at }: HandedOut, job: Job, { cancels, line }: SharedState): Promise<Verdict | Turn> {
     const hasBegun = line.includes(at);
     const now = Math.max(at, this.clock.now());
     const { due, last } = chooseDue(job, at, now, 0);
     const later = due.map(({ scheduledFor }) => scheduledFor).filter((time) => time > at);
     const isLeftOut = !hasBegun && !this.isInTime(job, at, now);
-    if (isLeftOut) await this.leaveOut(job, missed + 1 + this.neverPlanned(job, at, later[0] ?? last + 1));
-    // Those that the policy wants instead, or too. What they have to tell of the ones left out is there already.
-    if (later.length > 0) await this.requests.enqueue(occurrencesOf(job, later), job.policy.grace);
+    if (isLeftOut) await this.leaveOut(job, 1 + this.neverPlanned(job, at, later[0] ?? last + 1));
+    // Those that the policy wants instead, or too; what they have to tell of the ones left out is there already. And the
+    // next one, which this one comes before in any case: if all instances died now, it is what the next to begin is handed.
+    const successors = [...later, ...occurrenceAfter(job, last)];
+    if (successors.length > 0) await this.requests.enqueue(occurrencesOf(job, successors), job.policy.grace);
     if (isLeftOut) return 'finished';
     const place = await this.placeInLine(job, at);
     if (this.isSuperseded(job, at, place, hasBegun)) return 'finished';
-    if (this.isSkipped(job, at, place, hasBegun)) return await this.skip(job, at, missed);
-    if (job.policy.overlap !== 'cancel' || place.ahead.length === 0)
-      return { job, missed, cancels, ahead: place.ahead };
-    const before = await this.requests.requestCancel(job.name, 'its next run is due');
-    return { job, missed, cancels: before, ahead: place.ahead };
+    if (this.isSkipped(job, at, place, hasBegun)) return await this.skip(job, at, place);
+    if (job.policy.overlap !== 'cancel' || place.ahead.length === 0) return { job, place, cancels };
+    return { job, place, cancels: await this.requests.requestCancel(job.name, 'its next run is due') };
   }
 
   private isInTime(job: Job, at: number, now: number): boolean {
@@ -161,39 +162,38 @@ export class Receiver {
     }
   }
 
-  private async skip(job: Job, at: number, missed: number): Promise<Verdict> {
+  private async skip(job: Job, at: number, { missed }: Place): Promise<Verdict> {
     await this.requests.leave(job.name, [at]);
     await this.leaveOut(job, missed + 1);
     return 'finished';
   }
 
   /** Waits until nothing of the job goes on before it, and runs. */
-  private async waitAndRun({ at, redeliveries }: HandedOut, turn: Turn): Promise<Verdict> {
-    const { job, missed, cancels } = turn;
+  private async waitAndRun({ at, redeliveries }: HandedOut, { job, place, cancels }: Turn): Promise<Verdict> {
     const { overlap } = job.policy;
-    for (let { ahead } = turn; ahead.length > 0 && overlap !== 'concurrent'; ) {
+    for (let { ahead } = place; ahead.length > 0 && overlap !== 'concurrent'; ) {
       await sleep(LOOK_EVERY);
-      const place = await this.placeInLine(job, at);
+      const inLine = await this.placeInLine(job, at);
       // A newer one has come, and waits as this one does.
-      if (overlap === 'cancel' && place.behind.some((other) => other > at)) return await this.skip(job, at, missed);
-      ahead = place.ahead;
+      if (overlap === 'cancel' && inLine.behind.some((other) => other > at)) return await this.skip(job, at, inLine);
+      ahead = inLine.ahead;
     }
-    await this.run(job, cancels, { scheduledFor: at, missedCount: missed, attemptsBefore: redeliveries });
+    await this.run(job, cancels, { scheduledFor: at, missedCount: place.missed, attemptsBefore: redeliveries });
     // It is over, whatever comes now, be it a shutdown. If nobody hears of it, the next one finds that out.
     await this.requests.leave(job.name, [at]).catch(() => {});
     return 'finished';
   }
 
   private async placeInLine(job: Job, at: number): Promise<Place> {
-    const line = await this.requests.enter(job.name, at);
+    const { line, missed } = await this.requests.enter(job.name, at);
     const place = line.indexOf(at);
     const before = line.slice(0, place);
     const behind = line.slice(place + 1);
-    if (before.length === 0) return { ahead: [], behind };
+    if (before.length === 0) return { ahead: [], behind, missed };
     const ahead = await this.requests.unfinished(job.name, before);
     const over = before.filter((other) => !ahead.includes(other));
     if (over.length > 0) await this.requests.leave(job.name, over);
-    return { ahead, behind };
+    return { ahead, behind, missed };
   }
 
   private async run(job: Job, cancels: number, due: Due): Promise<void> {

@@ -15,3 +15,9 @@ export function isOccurrence(job: Job, at: number): boolean {
 export function occurrencesOf(job: Job, times: readonly number[]): Occurrence[] {
   return times.map((at) => ({ job: job.name, at, rule: ruleOf(job) }));
 }
+
+/** What comes after an instant by the job's rule and before its end: one or none. */
+export function occurrenceAfter(job: Job, instant: number): number[] {
+  const next = job.runner.after(instant);
+  return next === null || (job.deadline !== null && next > job.deadline) ? [] : [next];
+}
