@@ -46,7 +46,7 @@ export interface CallHost {
 
 export interface CookieKeeper {
   headerFor(url: URL): string;
-  store(url: URL, setCookie: readonly string[]): void;
+  store(url: URL, setCookie: string | readonly string[]): void;
 }
 
 /** How often a request is sent again that a server has not even looked at. */

@@ -37,9 +37,9 @@ export class CookieJar {
   }
 
   /** @internal Takes what a server set; what it may not set is left out. */
-  store(url: URL, setCookie: readonly string[]): void {
+  store(url: URL, setCookie: string | readonly string[]): void {
     this.isEmpty = false;
-    for (const cookie of setCookie) this.jar.setCookieSync(cookie, url.href, { ignoreError: true });
+    for (const cookie of [setCookie].flat()) this.jar.setCookieSync(cookie, url.href, { ignoreError: true });
   }
 
   /** All of them. */

@@ -14,6 +14,7 @@ import { type Attempt, type Connecting, dispatchFor } from './connecting.ts';
 import type { Ticket } from './connection-gate.ts';
 import { Decoder } from './decoder.ts';
 import { ClientConnectionError, ClientPayloadError, describe } from './errors.ts';
+import { headerOf } from './headers.ts';
 import { type BodySource, IncomingBody } from './incoming-body.ts';
 import { isEventStream } from './server-sent-events.ts';
 
@@ -150,8 +151,8 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
     this.status = status;
     this.statusText = statusText ?? '';
     this.headers = headers;
-    const encoding = this.plan.decompress && this.method !== 'HEAD' ? headers['content-encoding'] : undefined;
-    if (encoding !== undefined) this.decoder = Decoder.for(encoding, this);
+    const encoding = this.plan.decompress && this.method !== 'HEAD' ? headerOf(headers, 'content-encoding') : undefined;
+    if (encoding !== undefined) this.decoder = Decoder.for(encoding, this, this.plan.maxBodySize);
     const isOpenEnded = isEventStream(headers['content-type']);
     this.body = new IncomingBody(this.decoder ?? this, this.plan.maxBodySize, isOpenEnded);
     this.decoder?.into(this.body);
@@ -163,13 +164,13 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
     body.received += chunk.length;
     this.lastRead = this.clock.now();
     if (this.decoder === null) body.push(chunk);
-    else this.decoder.write(chunk);
+    else this.decoder.receive(chunk);
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     this.trailers = trailers;
     if (this.decoder === null) this.body?.end();
-    else this.decoder.end();
+    else this.decoder.allReceived();
     this.end();
   }
 

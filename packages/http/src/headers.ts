@@ -60,6 +60,12 @@ export function headerValue(name: string, value: unknown): string {
   );
 }
 
+/** A header as one text: what came more than once is joined, as the platform's Headers does. (undici's types deny that it may.) */
+export function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
 export function toHeaders(raw: IncomingHttpHeaders): Headers {
   const headers = new Headers();
   for (const name in raw) {

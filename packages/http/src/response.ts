@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { ClientResponseError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { toHeaders } from './headers.ts';
+import { headerOf, toHeaders } from './headers.ts';
 import type { IncomingBody } from './incoming-body.ts';
 import { linesOf } from './lines.ts';
 import { type StandardSchema, validated } from './schema.ts';
@@ -76,7 +76,7 @@ export class ClientResponse implements AsyncDisposable, AsyncIterable<Uint8Array
 
   /** The media type, without parameters and in lower case; `''` if the server did not say. */
   get contentType(): string {
-    return (this.exchange.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
+    return (this.typeHeader ?? '').split(/[;,]/, 1)[0]!.trim().toLowerCase();
   }
 
   /** The body in pieces as they arrive. Leaving the loop early releases the connection. */
@@ -98,7 +98,7 @@ export class ClientResponse implements AsyncDisposable, AsyncIterable<Uint8Array
   /** The whole body as text, in the charset that `content-type` names (UTF-8 by default). */
   async text(): Promise<string> {
     this.content ??= await this.incoming.readAll();
-    return decode(this.content, this.exchange.headers['content-type']);
+    return decode(this.content, this.typeHeader);
   }
 
   /**
@@ -117,7 +117,7 @@ export class ClientResponse implements AsyncDisposable, AsyncIterable<Uint8Array
 
   /** The body line by line, without the line ends. Leaving the loop early releases the connection. */
   lines(): AsyncGenerator<string, void, undefined> {
-    return linesOf(this, charsetOf(this.exchange.headers['content-type']));
+    return linesOf(this, charsetOf(this.typeHeader));
   }
 
   /** The body as server-sent events. Leaving the loop early releases the connection. */
@@ -151,6 +151,10 @@ export class ClientResponse implements AsyncDisposable, AsyncIterable<Uint8Array
     }
   }
 
+  private get typeHeader(): string | undefined {
+    return headerOf(this.exchange.headers, 'content-type');
+  }
+
   private parse(text: string): unknown {
     try {
       return JSON.parse(text);
@@ -165,7 +169,7 @@ export class ClientResponse implements AsyncDisposable, AsyncIterable<Uint8Array
 }
 
 function charsetOf(contentType: string | undefined): string {
-  return /;\s*charset="?([^";\s]+)/i.exec(contentType ?? '')?.[1]?.toLowerCase() ?? 'utf-8';
+  return /;\s*charset="?([^",;\s]+)/i.exec(contentType ?? '')?.[1]?.toLowerCase() ?? 'utf-8';
 }
 
 function decode(bytes: Buffer, contentType: string | undefined): string {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { CancelledError, createTask, Future, type Task } from '@aiokit/core';
@@ -130,6 +131,75 @@ test.each([
   expect(length).toBe(text.length);
   const raw = await session.get('/', { decompress: false }).bytes();
   expect(raw.equals(compress(Buffer.from(text)))).toBe(true);
+});
+
+/** Answers with bytes that went through these, the first one first. */
+async function encodingServer(bytes: Buffer, encodings: string | string[], ...compress: ((bytes: Buffer) => Buffer)[]) {
+  const encoded = compress.reduce((inner, one) => one(inner), bytes);
+  return httpServer((_, response) => {
+    response.setHeader('content-encoding', encodings);
+    response.end(encoded);
+  });
+}
+
+test.each([
+  ['gzip, gzip', gzipSync, gzipSync],
+  ['deflate,identity, BR', deflateRawSync, brotliCompressSync],
+  [['gzip', 'br'], gzipSync, brotliCompressSync],
+  ['gzip, br, deflate, zstd, x-gzip', gzipSync, brotliCompressSync, deflateSync, zstdCompressSync, gzipSync],
+] as [string | string[], ...((bytes: Buffer) => Buffer)[]][])(
+  '%s is undone from its end',
+  async (encodings, ...all) => {
+    const bytes = randomBytes(300_000);
+    await using server = await encodingServer(bytes, encodings, ...all);
+    await using session = new ClientSession({ baseUrl: server.url });
+    expect((await session.get('/').bytes()).equals(bytes)).toBe(true);
+    const pieces: Uint8Array[] = [];
+    for await (const chunk of (await session.get('/')).body) pieces.push(chunk);
+    expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
+  },
+);
+
+test.each([['constructor'], ['gzip, rot13']])('what is encoded with %s is passed on as it is', async (encodings) => {
+  await using server = await encodingServer(Buffer.from('as it is'), encodings);
+  await using session = new ClientSession({ baseUrl: server.url });
+  expect(await session.get('/').text()).toBe('as it is');
+});
+
+test('more than five encodings are refused, and a bomb between two of them is cut', async () => {
+  await using six = await encodingServer(Buffer.from('x'), Array(6).fill('gzip'), ...Array(6).fill(gzipSync));
+  await using session = new ClientSession({ maxBodySize: 2 ** 20 });
+  const refused = await rejection<Error>(session.get(six.url).bytes());
+  expect(refused).toBeInstanceOf(ClientPayloadError);
+  expect(refused.message).toContain('the body cannot be decoded: it was encoded more than 5 times');
+  // Members without any content: 40 MiB of them are nothing in the end.
+  const empty = gzipSync(Buffer.alloc(0));
+  const bomb = () => Buffer.alloc(40 * 2 ** 20, empty);
+  await using server = await encodingServer(bomb(), 'gzip, gzip', gzipSync);
+  const error = await rejection<Error>(session.get(server.url).bytes());
+  expect(error).toBeInstanceOf(ClientPayloadError);
+  expect(error.message).toContain('between two decodings the body is larger than maxBodySize (1048576 bytes)');
+  expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
+});
+
+test('a response that is released while its decoders wait for each other gives up its connection', async () => {
+  await using server = await encodingServer(randomBytes(4 * 2 ** 20), 'gzip, zstd', gzipSync, zstdCompressSync);
+  await using session = new ClientSession({ baseUrl: server.url });
+  const response = await session.get('/');
+  await response.read(); // The rest fills all buffers on the way.
+  response.release();
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+  await eventually(async () => expect(await server.openConnections()).toBe(0));
+});
+
+test('a content-type that comes twice is the first one', async () => {
+  await using server = await httpServer((_, response) => {
+    response.setHeader('content-type', ['text/plain; charset=latin1', 'text/html']);
+    response.end(Buffer.from('é', 'latin1'));
+  });
+  await using session = new ClientSession({ baseUrl: server.url });
+  const response = await session.get('/');
+  expect([response.contentType, await response.text()]).toEqual(['text/plain', 'é']);
 });
 
 test('a decompression bomb is cut', async () => {

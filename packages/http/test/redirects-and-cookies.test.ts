@@ -102,6 +102,16 @@ test('cookies are kept per site, sent back, saved and loaded', async () => {
   }
 });
 
+test('a single cookie is kept, too', async () => {
+  await using server = await httpServer((request, response) => {
+    if (request.url === '/login') response.setHeader('set-cookie', 'sid=1');
+    echo(request, response);
+  });
+  await using session = new ClientSession({ baseUrl: server.url });
+  await session.get('/login').bytes();
+  expect((await session.get('/').json<Echoed>()).headers.cookie).toBe('sid=1');
+});
+
 test('a cookie that no header can carry is said at once', () => {
   const jar = new CookieJar();
   expect(() => jar.set('a=✓', 'http://127.0.0.1/')).toThrow(
