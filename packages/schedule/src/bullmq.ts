@@ -138,12 +138,16 @@ class BullmqEngine implements Engine {
     );
   }
 
-  async unfinished(job: string, times: readonly number[]): Promise<number[]> {
+  async known(job: string, times: readonly number[]): Promise<Map<number, 'open' | 'over'>> {
     const client = await this.queue.backend.client;
-    const states = await Promise.all(
-      times.map((at) => client.hmget(this.queue.toKey(idOf({ job, at })), 'timestamp', 'finishedOn')),
-    );
-    return times.filter((_, i) => states[i]?.[0] != null && states[i]?.[1] == null);
+    const found = new Map<number, 'open' | 'over'>();
+    const look = async (at: number) => {
+      const key = this.queue.toKey(idOf({ job, at }));
+      const [timestamp, finishedOn] = await client.hmget(key, 'timestamp', 'finishedOn');
+      if (timestamp != null) found.set(at, finishedOn == null ? 'open' : 'over');
+    };
+    await Promise.all(times.map(look));
+    return found;
   }
 
   pause(): void {

@@ -38,7 +38,7 @@ export function checkOneOf(value: unknown, name: string, allowed: readonly strin
 /** Options are an object; a name that is not one of them is a mistake that would otherwise pass in silence. */
 export function checkOptions(value: unknown, name: string, known: readonly string[]): void {
   if (value === undefined) return;
-  if (typeof value !== 'object' || value === null) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${name} must be an object, got ${shown(value)}`);
   }
   for (const key of Object.keys(value)) {

@@ -131,7 +131,12 @@ function checkRetry(value: number | RetryOptions, name: string): void {
   checkCount(value.limit, `${name}.limit`, 0);
   if (value.delay !== undefined) checkMs(value.delay, `${name}.delay`);
   if (value.maxDelay !== undefined) checkMs(value.maxDelay, `${name}.maxDelay`);
-  if (value.factor !== undefined) checkCount(Math.ceil(value.factor), `${name}.factor`, 1);
+  if (value.factor !== undefined) checkFactor(value.factor, `${name}.factor`);
+}
+
+function checkFactor(value: unknown, name: string): void {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number >= 1, got ${shown(value)}`);
+  if (!(value >= 1)) throw new RangeError(`${name} must be >= 1, got ${value}`);
 }
 
 /** What holds for a job, with nothing left open. */

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { getRunningLoop } from '@aiokit/core';
-import { checkFunction, checkMs, shown } from './check.ts';
+import { checkCount, checkFunction, checkMs, shown } from './check.ts';
 import { IntervalError, ScheduleError, ScheduleValueError } from './errors.ts';
 import type { JobContext } from './job-context.ts';
 import { type JobOptions, type Policy, policyOf } from './job-options.ts';
@@ -156,6 +156,11 @@ export class Job extends JobUnits {
         `every(${this.interval}).do(): the unit is missing, as in every(${this.interval}).seconds.do(fn)`,
       );
     }
+    if (this.startDay !== null && this.unit !== 'weeks') {
+      throw new ScheduleValueError(
+        `every().${this.startDay}.${this.unit}.do(): a weekday is a unit itself. Leave one out`,
+      );
+    }
     this.functionName = fn.name;
     this.args = args;
     const { defaults, isFleet } = this.scheduler;
@@ -210,6 +215,7 @@ export class Job extends JobUnits {
 
   /** Its next `count` runs, as they will be if it is neither cancelled nor late. */
   preview(count: number): Date[] {
+    checkCount(count, 'preview(count)', 0);
     const { recurrence } = this.requirePlan('preview()');
     const runs: Date[] = [];
     for (let at = this.runner.next; at !== null && runs.length < count; at = recurrence.after(at)) {

@@ -145,14 +145,13 @@ class PgBossEngine implements Engine {
     for (const { at } of occurrences) this.wakeAt(at);
   }
 
-  async unfinished(job: string, times: readonly number[]): Promise<number[]> {
+  async known(job: string, times: readonly number[]): Promise<Map<number, 'open' | 'over'>> {
     const ids = new Map(times.map((at) => [uuidOf(idOf({ job, at })), at]));
     const rows = await this.sql(
-      `select id from ${this.schema}.job where name = $1 and id = any($2::uuid[]) and state < 'completed'`,
+      `select id, state < 'completed' as open from ${this.schema}.job where name = $1 and id = any($2::uuid[])`,
       [this.queue, [...ids.keys()]],
     );
-    const open = new Set(rows.map(({ id }) => ids.get(String(id))));
-    return times.filter((at) => open.has(at));
+    return new Map(rows.map(({ id, open }) => [ids.get(String(id)) as number, open === true ? 'open' : 'over']));
   }
 
   pause(): void {

@@ -3,7 +3,7 @@
  *
  * On a fleet no instance knows when another began, so grids are laid through 1970-01-01 instead of through now.
  */
-import { ScheduleValueError } from './errors.ts';
+import { IntervalError, ScheduleValueError } from './errors.ts';
 import { everyPlan } from './every-plan.ts';
 import type { Job } from './job.ts';
 import type { JobOptions, Policy } from './job-options.ts';
@@ -40,6 +40,7 @@ export interface Circumstances {
 }
 
 export function planOf(job: Job, trigger: Trigger, circumstances: Circumstances): Plan {
+  requireReachable(job, circumstances.now);
   const base = basePlan(job, trigger, circumstances);
   const { policy } = circumstances;
   if (base.isElapsed) refuseWallSettings(job, circumstances);
@@ -60,10 +61,25 @@ function basePlan(job: Job, trigger: Trigger, circumstances: Circumstances): Pla
     case 'interval':
       return elapsedPlan(isFleet ? 0 : now, trigger.ms, now);
     case 'cron':
-      return wallPlan(trigger.pattern, trigger.pattern.isEveryHour, circumstances);
+      return cronPlan(trigger.pattern, trigger.text, circumstances);
     case 'every':
       return everyPlan(job, circumstances);
   }
+}
+
+function cronPlan(pattern: CronPattern, text: string, circumstances: Circumstances): Plan {
+  const plan = wallPlan(pattern, pattern.isEveryHour, circumstances);
+  if (plan.first !== null || circumstances.isFleet) return plan;
+  throw new ScheduleValueError(`cron('${text}') never happens again`);
+}
+
+/** Where Dates end, ms since 1970. */
+const END_OF_TIME = 8.64e15;
+
+function requireReachable(job: Job, now: number): void {
+  const { period } = job;
+  if (period === null || now + (period / job.interval) * (job.latest ?? job.interval) <= END_OF_TIME) return;
+  throw new IntervalError(`'${job.rule()}': its first run would be after the end of time that a Date can hold`);
 }
 
 function withJitter(job: Job, plan: Plan, { policy, now, isFleet }: Circumstances): Plan {

@@ -84,7 +84,7 @@ function dyingWhenOver(backend: Backend): Backend {
       await enqueue(...args);
     };
     const dieWhenOver = async (job: string, at: number) => {
-      while ((await engine.unfinished(job, [at])).length > 0) await sleep(1);
+      while ((await engine.known(job, [at])).get(at) !== 'over') await sleep(1);
       die();
     };
     engine.open = (take, onError) =>

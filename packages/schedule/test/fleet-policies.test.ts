@@ -121,6 +121,55 @@ function fleet(
   });
 }
 
+describe('after all instances died with several occurrences in the engine', () => {
+  it('each that passed by is counted once', async () => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const log: string[] = [];
+      const declare = (scheduler: Scheduler) => {
+        scheduler.every(1, { name: 'job' }).minutes.do(({ scheduledFor, missedCount }) => {
+          log.push(`${scheduledFor.getUTCMinutes()}, missed ${missedCount}`);
+        });
+      };
+      const [first] = fleet(server, 1, declare);
+      await sleep(150_000);
+      await first?.stop();
+      // The third is there, as always; so are the fourth and the fifth if nobody came to hand out the third.
+      const third = [...server.entries.values()].at(-1)?.occurrence as Entry['occurrence'];
+      for (const later of [1, 2]) server.add({ ...third, at: third.at + later * 60_000 });
+      await sleep(550_000 - elapsed());
+      const [second] = fleet(server, 1, declare);
+      await sleep(60_000);
+      expect(log).toEqual(['1, missed 0', '2, missed 0', '9, missed 6', '10, missed 0']);
+      await second?.stop();
+    });
+  });
+
+  it('the missed ones of one that runs are not counted again by a run that is given back', async () => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const runs: { minute: number; missed: number }[] = [];
+      const declare = (work: number) => (scheduler: Scheduler) => {
+        scheduler.every(1, { name: 'job', overlap: 'queue' }).minutes.do(async ({ scheduledFor, missedCount }) => {
+          runs.push({ minute: scheduledFor.getUTCMinutes(), missed: missedCount });
+          await sleep(work);
+        });
+      };
+      const [first] = fleet(server, 1, declare(600_000));
+      await sleep(210_000);
+      // 1 runs, 2 and 3 wait for it.
+      await first?.stop({ drain: 0 });
+      runs.length = 0;
+      await sleep(599_500 - elapsed());
+      const [second] = fleet(server, 1, declare(0));
+      await sleep(120_000);
+      expect(runs.map(({ minute }) => minute)).toEqual([1, 2, 3, 9, 10, 11]);
+      expect(runs.reduce((sum, { missed }) => sum + 1 + missed, 0)).toBe(11);
+      await second?.stop();
+    });
+  });
+});
+
 describe('a run whose instance died', () => {
   /** Its first run, at 1 min, dies at 1:05. What becomes of it is up to the test. */
   async function afterDeath(options: JobOptions, body: (run: Entry, server: MemoryServer) => Promise<void>) {

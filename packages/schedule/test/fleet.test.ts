@@ -205,8 +205,6 @@ describe.each(ENGINES)('a fleet on %s', { timeout: 60_000 }, (name) => {
       expect(await lineAfter(3)).toEqual([1_700_000_000_000, 5, 3]);
       await board.leave('job', [5, 9]);
       expect((await board.state('job')).line).toEqual([1_700_000_000_000, 3]);
-      expect(await connection.unfinished('job', [3])).toEqual([]); // The engine never had it.
-      await connection.enqueue([{ job: 'job', at: Date.now() + 60_000, rule: '' }], 0);
       await connection.close();
     });
   });
@@ -234,13 +232,40 @@ describe.each(ENGINES)('a fleet on %s', { timeout: 60_000 }, (name) => {
     });
   });
 
+  it.concurrent('knows what was put in, and what of it is over', async () => {
+    await run(async () => {
+      const connection = engine.backend({ queue: 'known' }).connect();
+      const [over, open, never] = [now() - 1_000, now() + 600_000, 3];
+      const states = () => connection.known('job', [over, open, never]);
+      await connection.open(
+        async () => 'finished',
+        () => {},
+      );
+      const occurrences = [over, open].map((at) => ({ job: 'job', at, rule: '' }));
+      await connection.enqueue(occurrences, 600_000);
+      while ((await states()).get(over) !== 'over') await sleep(20);
+      expect(await states()).toEqual(
+        new Map([
+          [over, 'over'],
+          [open, 'open'],
+        ]),
+      );
+      await connection.close();
+    });
+  });
+
   it.concurrent('what is due at once is handed out in order', async () => {
     await run(async () => {
       const [first, second] = [1, 2].map(() => engine.backend({ queue: 'order' }).connect());
       const times = Array.from({ length: 30 }, (_, i) => now() - 60_000 + i);
       const taken: number[] = [];
+      // One may be on its way to an instance that pauses; it gives it back, and it comes again a second later.
+      const givenBack = new Set<number>();
       await first?.open(
-        async () => 'giveBack',
+        async ({ at }) => {
+          givenBack.add(at);
+          return 'giveBack';
+        },
         () => {},
       );
       first?.pause();
@@ -256,7 +281,9 @@ describe.each(ENGINES)('a fleet on %s', { timeout: 60_000 }, (name) => {
         () => {},
       );
       await eventually(() => taken.length >= times.length);
-      expect(taken).toEqual(times);
+      const inOrder = (all: number[]) => all.filter((at) => !givenBack.has(at));
+      expect(inOrder(taken)).toEqual(inOrder(times));
+      expect(givenBack.size).toBeLessThanOrEqual(1);
       await Promise.all([first?.close(), second?.close()]);
     });
   });

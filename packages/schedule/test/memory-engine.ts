@@ -91,8 +91,13 @@ export class MemoryServer implements Backend, Board {
     this.handOutLater(entry);
   }
 
-  unfinished(job: string, times: readonly number[]): number[] {
-    return times.filter((at) => this.entries.get(idOf({ job, at }))?.state !== 'over');
+  known(job: string, times: readonly number[]): Map<number, 'open' | 'over'> {
+    return new Map(
+      times.flatMap((at) => {
+        const entry = this.entries.get(idOf({ job, at }));
+        return entry === undefined ? [] : [[at, entry.state === 'over' ? 'over' : 'open'] as const];
+      }),
+    );
   }
 
   async declare(job: string, rule: string): Promise<void> {
@@ -176,7 +181,7 @@ export class MemoryServer implements Backend, Board {
   }
 
   private handBack(entry: Entry): void {
-    Object.assign(entry, { state: 'waiting', holder: null, notBefore: wallTime() + 1 });
+    Object.assign(entry, { state: 'waiting', holder: null, notBefore: wallTime() + 1_000 });
     this.handOutLater(entry);
   }
 }
@@ -202,8 +207,8 @@ export class MemoryEngine implements Engine {
     for (const occurrence of occurrences) this.board.add(occurrence);
   }
 
-  async unfinished(job: string, times: readonly number[]): Promise<number[]> {
-    return this.board.unfinished(job, times);
+  async known(job: string, times: readonly number[]): Promise<Map<number, 'open' | 'over'>> {
+    return this.board.known(job, times);
   }
 
   pause(): void {

@@ -83,8 +83,8 @@ export interface Engine {
   open(take: Take, onError: (error: unknown) => void): Promise<void>;
   /** Puts occurrences in; one that is or was there already is ignored. */
   enqueue(occurrences: readonly Occurrence[], keepFor: number): Promise<void>;
-  /** Which of these are not over. */
-  unfinished(job: string, times: readonly number[]): Promise<number[]>;
+  /** Which of these were put in, and whether they are over. */
+  known(job: string, times: readonly number[]): Promise<Map<number, 'open' | 'over'>>;
   /** Hands out nothing more. */
   pause(): void;
   /** Ends the connection, when what was handed out is over. */
@@ -94,14 +94,14 @@ export interface Engine {
 export type Take = (occurrence: HandedOut) => Promise<Verdict>;
 
 /** What an instance asks of an engine. */
-export type Requests = Board & Pick<Engine, 'enqueue' | 'unfinished'>;
+export type Requests = Board & Pick<Engine, 'enqueue' | 'known'>;
 
 /** A cancel does not wait for the engine's answer: one that is away would hold up the shutdown. */
 export function cancellable(engine: Engine): Requests {
   const { board } = engine;
   return {
     enqueue: (...args) => until(engine.enqueue(...args)),
-    unfinished: (...args) => until(engine.unfinished(...args)),
+    known: (...args) => until(engine.known(...args)),
     declare: (...args) => until(board.declare(...args)),
     uphold: (...args) => until(board.uphold(...args)),
     retire: (...args) => until(board.retire(...args)),

@@ -119,24 +119,28 @@ export class Receiver {
     return Math.abs(this.clock.offset) + SLACK;
   }
 
-  /** The misfire policy, then the overlap policy. */
   private async runOrSkip({ at }: HandedOut, job: Job, { cancels, line }: SharedState): Promise<Verdict | Turn> {
     const hasBegun = line.includes(at);
-    const now = Math.max(at, this.clock.now());
-    const { due, last } = chooseDue(job, at, now, 0);
-    const later = due.map(({ scheduledFor }) => scheduledFor).filter((time) => time > at);
-    const isLeftOut = !hasBegun && !this.isInTime(job, at, now);
-    if (isLeftOut) await this.leaveOut(job, 1 + this.neverPlanned(job, at, later[0] ?? last + 1));
-    // Those that the policy wants instead, or too; what they have to tell of the ones left out is there already. And the
-    // next one, which this one comes before in any case: if all instances died now, it is what the next to begin is handed.
-    const successors = [...later, ...occurrenceAfter(job, last)];
-    if (successors.length > 0) await this.requests.enqueue(occurrencesOf(job, successors), job.policy.grace);
-    if (isLeftOut) return 'finished';
+    if (!hasBegun && !(await this.isChosen(job, at))) return 'finished';
     const place = await this.placeInLine(job, at);
     if (this.isSuperseded(job, at, place, hasBegun)) return 'finished';
     if (this.isSkipped(job, at, place, hasBegun)) return await this.skip(job, at, place);
     if (job.policy.overlap !== 'cancel' || place.ahead.length === 0) return { job, place, cancels };
     return { job, place, cancels: await this.requests.requestCancel(job.name, 'its next run is due') };
+  }
+
+  /** The misfire policy. */
+  private async isChosen(job: Job, at: number): Promise<boolean> {
+    const now = Math.max(at, this.clock.now());
+    const { due, last } = chooseDue(job, at, now, 0);
+    const later = due.map(({ scheduledFor }) => scheduledFor).filter((time) => time > at);
+    const isChosen = this.isInTime(job, at, now);
+    if (!isChosen) await this.leaveOut(job, 1 + (await this.neverPlanned(job, at, later[0] ?? last + 1)));
+    // Those that the policy wants instead, or too; what they have to tell of the ones left out is there already. And the
+    // next one: if all instances died now, it is what the first to begin is handed, and it knows what was due meanwhile.
+    const successors = [...later, ...occurrenceAfter(job, last)];
+    if (successors.length > 0) await this.requests.enqueue(occurrencesOf(job, successors), job.policy.grace);
+    return isChosen;
   }
 
   private isInTime(job: Job, at: number, now: number): boolean {
@@ -190,8 +194,10 @@ export class Receiver {
     const before = line.slice(0, place);
     const behind = line.slice(place + 1);
     if (before.length === 0) return { ahead: [], behind, missed };
-    const ahead = await this.requests.unfinished(job.name, before);
-    const over = before.filter((other) => !ahead.includes(other));
+    const known = await this.requests.known(job.name, before);
+    const isOpen = (other: number) => known.get(other) === 'open';
+    const ahead = before.filter(isOpen);
+    const over = before.filter((other) => !isOpen(other));
     if (over.length > 0) await this.requests.leave(job.name, over);
     return { ahead, behind, missed };
   }
@@ -210,14 +216,22 @@ export class Receiver {
     job.runner.countMissed(1);
   }
 
-  /** Between these two, those whose time went by before this instance began: nobody was there to put them in. */
-  private neverPlanned(job: Job, after: number, before: number): number {
+  /**
+   * After this one, those whose time went by before this instance began and that nobody has put in. From one that was put in
+   * on, it is that one's to count.
+   */
+  private async neverPlanned(job: Job, after: number, before: number): Promise<number> {
     const { recurrence } = job.plan as NonNullable<Job['plan']>;
     const end = Math.min(before, this.startedAt);
-    let count = 0;
-    for (let at = recurrence.after(after); at !== null && at < end && count < MOST_COUNTED; at = recurrence.after(at))
-      count++;
-    return count;
+    const passed: number[] = [];
+    for (let at = recurrence.after(after); at !== null && at < end; at = recurrence.after(at)) {
+      passed.push(at);
+      if (passed.length >= MOST_COUNTED) break;
+    }
+    if (passed.length === 0) return 0;
+    const known = await this.requests.known(job.name, passed);
+    const first = passed.findIndex((at) => known.has(at));
+    return first === -1 ? passed.length : first;
   }
 
   /** `cancel()` may be called on any instance; the count of calls lies in the engine. */
