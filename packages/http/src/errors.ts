@@ -91,6 +91,15 @@ export function codeOf(error: unknown): string | undefined {
   return undefined;
 }
 
+/** Whether the connection broke, or took too long: it may do better next time. Anything else is a mistake that would come again. */
+export function isBreak(error: unknown): boolean {
+  return error instanceof ClientConnectionError || error instanceof ClientPayloadError || isTimeout(error);
+}
+
+export function isTimeout(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === 'ETIMEDOUT';
+}
+
 /** What an error of the system says. */
 export function describe(error: Error): string {
   // A connection that no address accepted is an AggregateError without a message.

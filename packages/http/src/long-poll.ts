@@ -1,5 +1,5 @@
 import { getRunningLoop, rethrowCancelled, sleep } from '@aiokit/core';
-import { ClientConnectionError, ClientPayloadError } from './errors.ts';
+import { isBreak, isTimeout } from './errors.ts';
 import type { ParamRecord } from './params.ts';
 import type { RequestOptions } from './request.ts';
 import { backoff, resolveRetry } from './retry.ts';
@@ -58,13 +58,4 @@ export async function* longPollOf<T>(
     const rest = asked + interval - loop.time();
     if (rest > 0) await sleep(rest);
   }
-}
-
-function isTimeout(error: unknown): boolean {
-  return (error as { code?: unknown }).code === 'ETIMEDOUT';
-}
-
-/** The connection broke, or the question took too long; anything else is a mistake that would come again. */
-function isBreak(error: unknown): boolean {
-  return error instanceof ClientConnectionError || error instanceof ClientPayloadError || isTimeout(error);
 }
