@@ -53,6 +53,22 @@ export class TooManyRedirectsError extends ClientError {
   override readonly code = 'ERR_HTTP_TOO_MANY_REDIRECTS';
 }
 
+/** A WebSocket ended otherwise than by an orderly close (1000, 1001, or a close without a code). */
+export class WebSocketClosedError extends ClientError {
+  override name = 'WebSocketClosedError';
+  override readonly code = 'ERR_WEBSOCKET_CLOSED';
+  /** @see https://www.rfc-editor.org/rfc/rfc6455#section-7.4 */
+  readonly closeCode: number;
+  readonly closeReason: string;
+
+  constructor(url: string, closeCode: number, closeReason: string, cause?: unknown) {
+    const why = cause instanceof Error ? cause.message : closeReason;
+    super(`${url}: the WebSocket was closed with ${closeCode}${why === '' ? '' : `: ${why}`}`, { cause });
+    this.closeCode = closeCode;
+    this.closeReason = closeReason;
+  }
+}
+
 /** What took too long: see {@link ClientTimeout}. */
 export type TimeoutPhase = 'total' | 'connect' | 'sockConnect' | 'sockRead';
 

@@ -19,6 +19,7 @@ export {
   ClientTimeoutError,
   type TimeoutPhase,
   TooManyRedirectsError,
+  WebSocketClosedError,
 } from './errors.ts';
 export type { EventsOptions } from './event-source.ts';
 export { fetch } from './fetch.ts';
@@ -39,5 +40,5 @@ export type { ClientSessionOptions, ConnectionOptions, HttpCacheOptions } from '
 export { taskInterceptor } from './task-interceptor.ts';
 export type { ClientTimeout } from './timeouts.ts';
 export type { RequestTrace } from './tracing.ts';
-export { type Message, WebSocketClosedError, type WebSocketConnection, type WebSocketOptions } from './websocket.ts';
+export type { Message, WebSocketConnection, WebSocketOptions } from './websocket.ts';
 export type { WsConnecting, WsConnectOptions } from './ws-connect.ts';

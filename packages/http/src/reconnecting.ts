@@ -1,8 +1,8 @@
 import { rethrowCancelled, sleep } from '@aiokit/core';
-import { ClientConnectionError } from './errors.ts';
+import { ClientConnectionError, WebSocketClosedError } from './errors.ts';
 import { backoff, resolveRetry } from './retry.ts';
 import type { ClientSession } from './session.ts';
-import { WebSocketClosedError, type WebSocketConnection } from './websocket.ts';
+import type { WebSocketConnection } from './websocket.ts';
 import type { WsConnectOptions } from './ws-connect.ts';
 
 export interface ReconnectOptions extends WsConnectOptions {

@@ -39,6 +39,9 @@ export class ClientSession implements AsyncDisposable {
   private readonly gate: ConnectionGate;
   private readonly host: CallHost;
   private readonly calls = new Chain<Call>();
+  /** Those that are being opened, and those that are open. */
+  private readonly sockets = new Set<WsConnecting>();
+  private readonly forgetSocket = (socket: WsConnecting) => void this.sockets.delete(socket);
   private isClosed = false;
 
   constructor(options: ClientSessionOptions = {}) {
@@ -118,7 +121,10 @@ export class ClientSession implements AsyncDisposable {
     const all = cookie === '' ? rest : { cookie, ...rest };
     target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
     const { sockConnect: timeout } = resolveTimeouts({ sockConnect: options.timeout }, timeouts);
-    return new WsConnecting(target, all, { ...options, timeout }, this.transport.connectWebSocket);
+    const { connectWebSocket } = this.transport;
+    const socket = new WsConnecting(target, all, { ...options, timeout }, connectWebSocket, this.forgetSocket);
+    this.sockets.add(socket);
+    return socket;
   }
 
   /**
@@ -174,13 +180,16 @@ export class ClientSession implements AsyncDisposable {
     return this.gate.statistics();
   }
 
-  /** Ends what is under way, with an error, and closes the connections. Resolves when they are closed. */
+  /**
+   * Ends what is under way, with an error, tells WebSockets goodbye (1001), and closes the connections. Resolves when they are
+   * closed; a WebSocket whose peer does not answer is destroyed after its `closeTimeout`.
+   */
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
     for (const call of this.calls)
       call._abort(new ClientError('The session was closed while the request was under way'));
-    await this.transport.destroy();
+    await Promise.all([this.transport.destroy(), ...[...this.sockets].map((socket) => socket._end())]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

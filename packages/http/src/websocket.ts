@@ -1,15 +1,8 @@
 /** WebSocket as an async iterable, for both sides. The protocol itself is `ws`. */
-import {
-  Bridge,
-  type CancelledError,
-  type ClockTimer,
-  Future,
-  getRunningLoop,
-  type Operation,
-  trackIO,
-} from '@aiokit/core';
+import { Bridge, type CancelledError, Future, type Operation, shield, trackIO } from '@aiokit/core';
 import type { WebSocket as RawWebSocket } from 'ws';
-import { ClientError } from './errors.ts';
+import { WebSocketClosedError } from './errors.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { type StandardSchema, validated } from './schema.ts';
 
 /** A text arrives as a string, everything else as bytes. */
@@ -20,22 +13,6 @@ export interface WebSocketOptions {
   heartbeat?: number | null | undefined;
   /** How long `close` waits for the peer's own close, in ms, before it destroys the connection. Default: 5,000. */
   closeTimeout?: number | undefined;
-}
-
-/** The connection ended otherwise than by an orderly close (1000, 1001, or a close without a code). */
-export class WebSocketClosedError extends ClientError {
-  override name = 'WebSocketClosedError';
-  override readonly code = 'ERR_WEBSOCKET_CLOSED';
-  /** @see https://www.rfc-editor.org/rfc/rfc6455#section-7.4 */
-  readonly closeCode: number;
-  readonly closeReason: string;
-
-  constructor(url: string, closeCode: number, closeReason: string, cause?: unknown) {
-    const why = cause instanceof Error ? cause.message : closeReason;
-    super(`${url}: the WebSocket was closed with ${closeCode}${why === '' ? '' : `: ${why}`}`, { cause });
-    this.closeCode = closeCode;
-    this.closeReason = closeReason;
-  }
 }
 
 /** What is read ahead before the peer has to wait for the reader. */
@@ -60,12 +37,10 @@ const ORDERLY = new Set([1000, 1001, 1005]);
 export class WebSocketConnection implements AsyncDisposable, AsyncIterable<Message> {
   readonly url: string;
   private readonly raw: RawWebSocket;
-  private readonly heartbeat: number | null;
+  private readonly heartbeat: Heartbeat | null = null;
   private readonly closeTimeout: number;
-  private readonly clock = getRunningLoop().clock;
   private readonly messages: Message[] = [];
   private receiving: Receive | null = null;
-  private beat: ClockTimer | null = null;
   private error: unknown;
   private ended: { code: number; reason: string } | null = null;
   private readonly goodbye = new Future<void>();
@@ -77,15 +52,13 @@ export class WebSocketConnection implements AsyncDisposable, AsyncIterable<Messa
     const { heartbeat = 30_000, closeTimeout = 5_000 } = options;
     this.raw = raw;
     this.url = url;
-    this.heartbeat = heartbeat;
     this.closeTimeout = closeTimeout;
     raw.on('message', (data: Buffer, isBinary) => this.arrive(isBinary ? data : data.toString()));
     raw.on('error', (error) => {
       this.error = error;
     });
     raw.on('close', (code, reason) => this.end(code, reason.toString()));
-    raw.on('pong', () => this.expectPing());
-    this.expectPing();
+    if (heartbeat !== null) this.heartbeat = new Heartbeat(raw, heartbeat, (error) => this.isGone(error));
   }
 
   /** The subprotocol that both sides agreed on; `''` for none. */
@@ -178,7 +151,7 @@ export class WebSocketConnection implements AsyncDisposable, AsyncIterable<Messa
     this.raw.resume();
     this.raw.close(code, reason);
     try {
-      await this.goodbye;
+      await shield(this.goodbye); // Others may wait for it, too.
     } finally {
       if (this.ended !== null) clearTimeout(terminate);
       else terminate.unref();
@@ -230,12 +203,17 @@ export class WebSocketConnection implements AsyncDisposable, AsyncIterable<Messa
 
   private end(code: number, reason: string): void {
     this.ended = { code, reason };
-    this.beat?.cancel();
+    this.heartbeat?.stop();
     const { receiving } = this;
     this.receiving = null;
     if (receiving !== null) this.tellEnd(receiving);
     if (!this.goodbye.done()) this.goodbye.setResult();
     this._onEnd?.();
+  }
+
+  private isGone(error: Error): void {
+    this.error = error;
+    this.raw.terminate();
   }
 
   private tellEnd(future: Receive): void {
@@ -247,23 +225,6 @@ export class WebSocketConnection implements AsyncDisposable, AsyncIterable<Messa
   private closedError(): WebSocketClosedError {
     const { code, reason } = this.ended ?? { code: 1005, reason: 'it is closing' };
     return new WebSocketClosedError(this.url, code, reason, this.error);
-  }
-
-  private expectPing(): void {
-    this.beat?.cancel();
-    const { heartbeat, clock } = this;
-    if (heartbeat === null || this.ended !== null) return;
-    this.beat = clock
-      .setTimer(clock.now() + heartbeat, () => {
-        this.raw.ping();
-        this.beat = clock
-          .setTimer(clock.now() + heartbeat / 2, () => {
-            this.error = new Error(`no answer to a ping within ${heartbeat / 2} ms`);
-            this.raw.terminate();
-          })
-          .unref();
-      })
-      .unref();
   }
 }
 

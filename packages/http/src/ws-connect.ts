@@ -38,10 +38,19 @@ export class WsConnecting extends Bridge<WebSocketConnection> {
   private readonly task = currentTask();
   private attempt: Attempt | null = null;
   private timer: ClockTimer | null = null;
+  private connection: WebSocketConnection | null = null;
+  private readonly onEnd: (ended: WsConnecting) => void;
 
-  /** @internal */
-  constructor(url: URL, headers: HeaderRecord, options: WsConnectOptions, connect: Connect) {
+  /** @internal @param onEnd called when there is no connection any more, or will be none. */
+  constructor(
+    url: URL,
+    headers: HeaderRecord,
+    options: WsConnectOptions,
+    connect: Connect,
+    onEnd: (ended: WsConnecting) => void,
+  ) {
     super();
+    this.onEnd = onEnd;
     const { protocols = [], compress = false, maxMessageSize = 16 * 2 ** 20, timeout } = options;
     const createConnection = (_: unknown, callback: (error: Error | null, socket: Duplex) => void) => {
       this.attempt = connect(targetOf(url), callback as buildConnector.Callback);
@@ -81,6 +90,14 @@ export class WsConnecting extends Bridge<WebSocketConnection> {
     this.stop(new ClientError(`${this.raw.url} was cancelled`, { cause: error }));
   }
 
+  /** @internal Ends it wherever it is: its session closes. */
+  async _end(): Promise<void> {
+    if (this.connection !== null) return this.connection._sayGoodbye(1001);
+    const error = new ClientError(`${this.raw.url}: the session was closed while the WebSocket was being opened`);
+    if (!this.done()) this.setException(error);
+    this.stop(error);
+  }
+
   private limit(ms: number, { href }: URL): void {
     const { clock } = getRunningLoop();
     const started = clock.now();
@@ -100,14 +117,17 @@ export class WsConnecting extends Bridge<WebSocketConnection> {
   private end(): void {
     this.timer?.cancel();
     this.operation.end();
+    if (this.connection === null) this.onEnd(this);
   }
 
   private opened(url: URL, options: WsConnectOptions): WebSocketConnection {
     const connection = new WebSocketConnection(this.raw, url.href, options);
-    if (this.task !== null && !this.task.done()) {
-      const leftover = releaseWithTask(this.task, connection);
-      connection._onEnd = () => leftover.forget();
-    }
+    const leftover = this.task === null || this.task.done() ? null : releaseWithTask(this.task, connection);
+    connection._onEnd = () => {
+      leftover?.forget();
+      this.onEnd(this);
+    };
+    this.connection = connection;
     return connection;
   }
 }

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CancelledError, createTask, Future, sleep, type Task } from '@aiokit/core';
@@ -197,6 +198,65 @@ test('a server that closes says goodbye', async () => {
   expect(await socket.receive()).toBeNull();
   expect(socket.closeCode).toBe(1001);
   await closing;
+});
+
+test('a session that closes says goodbye on its WebSockets', async () => {
+  const codes: (number | null)[] = [];
+  await using server = await serveSocket(async (socket) => {
+    for await (const _ of socket);
+    codes.push(socket.closeCode);
+  });
+  const session = new ClientSession({ baseUrl: server.url });
+  const reading = await session.wsConnect('/');
+  const idle = await session.wsConnect('/');
+  const message = reading.receive();
+  await session.close();
+  expect(await message).toBeNull();
+  expect([reading.closeCode, idle.closeCode]).toEqual([1001, 1001]);
+  await eventually(() => expect(codes).toEqual([1001, 1001]));
+  await expect(idle.send('late')).rejects.toMatchObject({ name: 'WebSocketClosedError', closeCode: 1001 });
+});
+
+test('a session does not wait for a deaf peer for longer than closeTimeout', async () => {
+  const gone = new Future<void>();
+  const server = createServer((socket) => {
+    socket.on('error', () => {}).on('close', () => gone.setResult());
+    socket.once('data', (data: Buffer) => {
+      const key = /sec-websocket-key: (\S+)/i.exec(data.toString())?.[1] ?? '';
+      const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+      const head = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n';
+      socket.write(`${head}sec-websocket-accept: ${accept}\r\n\r\n`);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const session = new ClientSession();
+  const { port } = server.address() as AddressInfo;
+  const socket = await session.wsConnect(`ws://127.0.0.1:${port}/`, { closeTimeout: 40 });
+  // Who stops waiting for a close ends it for nobody else.
+  const closing = createTask(() => socket.close()) as Task<unknown>;
+  await new Promise(setImmediate);
+  closing.cancel();
+  await expect(closing).rejects.toBeInstanceOf(CancelledError);
+  await session.close();
+  expect(socket.closeCode).toBe(1006);
+  await gone;
+  server.close();
+});
+
+test('a session that closes ends what is still being opened', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const session = new ClientSession();
+  const { port } = server.address() as AddressInfo;
+  const opening = rejection<Error>(session.wsConnect(`ws://127.0.0.1:${port}/`));
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const closed = once(socket.on('error', () => {}).resume(), 'close');
+  await session.close();
+  expect((await opening).message).toBe(
+    `ws://127.0.0.1:${port}/: the session was closed while the WebSocket was being opened`,
+  );
+  await closed;
+  server.close();
 });
 
 test('a plain request for a WebSocket is told to upgrade', async () => {
