@@ -169,7 +169,7 @@ export class JobRunner {
       nextRun: job.nextRun,
       lastRun: job.lastRun,
       lastOutcome: this.lastOutcome,
-      lastDuration: this.lastDuration,
+      lastDuration: this.lastDuration === null ? null : Math.round(this.lastDuration),
       running: this.runs.length,
       queued: this.queue.length,
       runs: this.runCount,

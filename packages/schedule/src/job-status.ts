@@ -9,7 +9,7 @@ export interface JobStatus {
   readonly nextRun: Date | null;
   readonly lastRun: Date | null;
   readonly lastOutcome: Outcome | null;
-  /** How long the last run took, in ms. */
+  /** How long the last run took, in whole ms. */
   readonly lastDuration: number | null;
   /** Runs that go on now. */
   readonly running: number;

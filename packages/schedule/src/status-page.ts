@@ -52,8 +52,5 @@ ${rows}
 function cell(value: JobStatus[keyof JobStatus]): string {
   if (value === null) return '–';
   if (value instanceof Date) return `<time>${value.toISOString()}</time>`;
-  return String(typeof value === 'number' ? Math.round(value) : value).replace(
-    /[&<>"']/g,
-    (c) => `&#${c.charCodeAt(0)};`,
-  );
+  return String(value).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }

@@ -12,7 +12,7 @@ async function busy(): Promise<Scheduler> {
   scheduler
     .every(10, { name: '<b>backup</b>' })
     .seconds.tag('nightly', 7)
-    .do(() => sleep(25_000));
+    .do(() => sleep(25_000.4));
   scheduler
     .every()
     .minute.at(':15')
