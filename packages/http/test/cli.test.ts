@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, get } from 'node:http';
@@ -8,45 +7,34 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from './support/eventually.ts';
+import { ask, killProgram, type Program, programFile, startProgram } from './support/program.ts';
 
 const CLI = fileURLToPath(new URL('../src/server/cli.ts', import.meta.url));
-const WORKERS = fileURLToPath(new URL('programs/workers.ts', import.meta.url));
 const NO_APP = fileURLToPath(new URL('../src/server/bad-headers.ts', import.meta.url));
-const TAKEN = fileURLToPath(new URL('programs/taken.ts', import.meta.url));
-const APP = fileURLToPath(new URL('programs/app.ts', import.meta.url));
+const WORKERS = programFile('workers.ts');
+const TAKEN = programFile('taken.ts');
+const APP = programFile('app.ts');
 
-let child: ChildProcess;
+const programs: Program[] = [];
 
-const start = (...args: string[]) => startProgram(CLI, ...args);
-
-function startProgram(...args: string[]) {
-  child = spawn(process.execPath, ['--conditions=@aiokit/source', ...args]);
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (chunk) => {
-      output += chunk;
-    });
-  }
-  const matches = (pattern: RegExp) => [...output.matchAll(new RegExp(pattern, 'g'))];
-  return {
-    output: () => output,
-    matches,
-    exited: once(child, 'exit'),
-    until: (pattern: RegExp, times = 1) =>
-      eventually(() => expect(matches(pattern).length, output).toBeGreaterThanOrEqual(times)),
-  };
+function startAny(...args: string[]): Program {
+  const program = startProgram(...args);
+  programs.push(program);
+  return program;
 }
 
-afterEach(() => void child.kill('SIGKILL'));
+const start = (...args: string[]) => startAny(CLI, ...args);
 
-const ask = async (url: string) => (await fetch(url, { headers: { connection: 'close' } })).text();
+afterEach(() => {
+  for (const program of programs.splice(0)) killProgram(program);
+});
 
 test('serves a module, and ends by a signal', async () => {
   const cli = start('serve', APP, '--port', '0');
   await cli.until(/listens on/);
   const [, url] = /listens on (\S+)/.exec(cli.output()) as unknown as [string, string];
-  expect(await ask(url)).toBe(String(child.pid));
-  child.kill('SIGTERM');
+  expect(await ask(url)).toBe(String(cli.child.pid));
+  cli.child.kill('SIGTERM');
   expect(await cli.exited).toEqual([null, 'SIGTERM']);
 });
 
@@ -65,14 +53,14 @@ test('workers share a port; a dead one is replaced; SIGHUP replaces all and refu
   await fetch(`${url}/die`).catch(() => {});
   await cli.until(/worker \d+ listens/, 3);
   const before = cli.matches(/listens/).length;
-  child.kill('SIGHUP');
+  cli.child.kill('SIGHUP');
   const answers: string[] = [];
   while (cli.matches(/listens/).length < before + 2) answers.push(await ask(url));
   await eventually(async () => expect(first).not.toContain(await ask(url)));
   expect(answers.length).toBeGreaterThan(0);
   const slow = fetch(`${url}/slow`);
   await cli.until(/slow begins/);
-  child.kill('SIGTERM');
+  cli.child.kill('SIGTERM');
   expect((await slow).status).toBe(200);
   expect(await cli.exited).toEqual([null, 'SIGTERM']);
 });
@@ -80,17 +68,17 @@ test('workers share a port; a dead one is replaced; SIGHUP replaces all and refu
 test('serve() with workers: one that is killed is replaced; health goes red before they stop accepting', {
   timeout: 60_000,
 }, async () => {
-  const program = startProgram(WORKERS);
+  const program = startAny(WORKERS);
   await program.until(/all at \S+/);
   await program.until(/worker \d+ listens/, 2);
   const [, url] = /all at (\S+)/.exec(program.output()) as unknown as [string, string];
   const state = async () => JSON.parse(await ask(url)) as { pid: number; closing: boolean };
   const { pid } = await state();
-  expect(pid).not.toBe(child.pid);
+  expect(pid).not.toBe(program.child.pid);
   await fetch(`${url}/die`).catch(() => {});
   await program.until(/worker \d+ ended \(SIGKILL\): starting another one/);
   await program.until(/worker \d+ listens/, 3);
-  child.kill('SIGTERM');
+  program.child.kill('SIGTERM');
   await eventually(async () => expect(await state()).toMatchObject({ closing: true }));
   expect(await program.exited).toEqual([null, 'SIGTERM']);
 });
@@ -183,7 +171,7 @@ test('a rolling restart under keep-alive load loses no request and serves none t
   const clients = Promise.all(Array.from({ length: 8 }, client));
   const more = (count: number) => eventually(() => expect(answered.length).toBeGreaterThanOrEqual(count));
   await more(50);
-  child.kill('SIGHUP');
+  cli.child.kill('SIGHUP');
   await cli.until(/worker \d+ ended \(SIGTERM\)/, 2);
   await more(answered.length + 50);
   isOver = true;
@@ -248,7 +236,7 @@ test.each([1, 2])('a program that cannot start says why and ends with 1 (%i work
 test('serve() with workers of which none can start fails, and leaves nothing behind', async () => {
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
-  const program = startProgram(TAKEN, String((taken.address() as AddressInfo).port));
+  const program = startAny(TAKEN, String((taken.address() as AddressInfo).port));
   expect(await program.exited).toEqual([0, null]);
   expect(program.matches(/worker failed: EADDRINUSE/)).toHaveLength(2);
   expect(program.output()).toContain('first process failed: No worker has started: each has said why before it ended');
@@ -273,7 +261,7 @@ test('--reload starts anew when a source has changed, also what could not start 
     await write('second');
     await eventually(async () => expect(await ask(`http://127.0.0.1:${port}`)).toBe('second'));
     expect(cli.output()).not.toContain('server.log');
-    child.kill('SIGTERM');
+    cli.child.kill('SIGTERM');
     expect(await cli.exited).toEqual([null, 'SIGTERM']);
   } finally {
     await rm(directory, { recursive: true });

@@ -1,7 +1,13 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request as nodeRequest } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { CancelledError, createTask, currentTask, Future, shield, sleep } from '@aiokit/core';
+import { ClientSession } from '@aiokit/http';
 import { background, type FetchApp, type ServeOptions, serve, streamed } from '@aiokit/http/server';
 import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
@@ -283,6 +289,31 @@ test('a port that is taken is an error that says what to do', async () => {
     `Cannot listen on 127.0.0.1:${port}: another program (or an earlier run of this one) listens there. ` +
       'End it, or choose another port; 0 takes a free one',
   );
+});
+
+test('a Unix domain socket that a killed program has left is taken over; a live one, or another file, is not', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'aiokit-http-'));
+  try {
+    const socketPath = join(directory, 'http.sock');
+    const leave = `require('net').createServer().listen(${JSON.stringify(socketPath)}, () => process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', leave]);
+    expect(existsSync(socketPath)).toBe(true);
+    await using server = await serve(() => new Response('ok'), { socketPath });
+    const error = await rejection<NodeJS.ErrnoException>(serve(() => new Response(), { socketPath }));
+    expect(error.message).toBe(
+      `Cannot listen on ${socketPath}: another program (or an earlier run of this one) listens there, ` +
+        'or it is a file of another kind. End it, or choose another path',
+    );
+    await using session = new ClientSession({ socketPath });
+    expect(await session.get('http://any.host/').text()).toBe('ok');
+    await server.close();
+    const file = join(directory, 'file');
+    await writeFile(file, 'mine');
+    expect(await rejection(serve(() => new Response(), { socketPath: file }))).toMatchObject({ code: 'EADDRINUSE' });
+    expect(await readFile(file, 'utf8')).toBe('mine');
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });
 
 test('what is no app is refused', async () => {

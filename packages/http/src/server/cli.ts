@@ -22,6 +22,9 @@ const USAGE = `Usage: npx @aiokit/http serve FILE [options]
 /** Not all files: a log or a database beside them would start it anew for ever. */
 const SOURCES = /\.[cm]?[jt]sx?$/;
 
+/** Longer than a server takes to close by its defaults, in ms. */
+const PATIENCE = 45_000;
+
 /** Editors write a file in several steps, in ms. */
 const SETTLING = 100;
 
@@ -53,7 +56,7 @@ async function run(path: string): Promise<void> {
 }
 
 function supervise(path: string, count: number, reload: boolean): void {
-  const supervisor = new Supervisor({ workers: count, log });
+  const supervisor = new Supervisor({ workers: count, patience: PATIENCE, log });
   if (reload) {
     let timer: NodeJS.Timeout | undefined;
     watch(dirname(path), { recursive: true }, (_, name) => {

@@ -41,7 +41,8 @@ export function createNodeServer(options: ServeOptions, listener: RequestListene
 export function listen(server: AnyNodeServer, options: ServeOptions): Promise<string> {
   const { port = 8000, host = '127.0.0.1', socketPath, tls } = options;
   return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException) => reject(explain(error, socketPath ?? `${host}:${port}`));
+    const failed = (error: NodeJS.ErrnoException) =>
+      reject(socketPath === undefined ? explain(error, `${host}:${port}`, ADDRESS) : explain(error, socketPath, PATH));
     server.once('error', failed);
     const listening = () => {
       server.off('error', failed);
@@ -59,13 +60,23 @@ export function urlOf({ address, family, port }: AddressInfo, isSecure: boolean)
   return `${isSecure ? 'https' : 'http'}://${host}:${port}`;
 }
 
-function explain(error: NodeJS.ErrnoException, where: string): NodeJS.ErrnoException {
-  const advice: Record<string, string> = {
-    EADDRINUSE:
-      'another program (or an earlier run of this one) listens there. End it, or choose another port; 0 takes a free one',
-    EACCES: 'this user may not. Ports below 1024 are for privileged programs on most systems',
-    EADDRNOTAVAIL: 'this machine has no such address',
-  };
+type Advice = Readonly<Record<string, string>>;
+
+const ADDRESS: Advice = {
+  EADDRINUSE:
+    'another program (or an earlier run of this one) listens there. End it, or choose another port; 0 takes a free one',
+  EACCES: 'this user may not. Ports below 1024 are for privileged programs on most systems',
+  EADDRNOTAVAIL: 'this machine has no such address',
+};
+
+const PATH: Advice = {
+  EADDRINUSE:
+    'another program (or an earlier run of this one) listens there, or it is a file of another kind. End it, or choose another path',
+  EACCES: 'this user may not write there, or there is no such directory',
+  EINVAL: 'the path is too long for a socket',
+};
+
+function explain(error: NodeJS.ErrnoException, where: string, advice: Advice): NodeJS.ErrnoException {
   const why = advice[error.code ?? ''];
   if (why === undefined) return error;
   return Object.assign(new Error(`Cannot listen on ${where}: ${why}`, { cause: error }), { code: error.code });

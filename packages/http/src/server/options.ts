@@ -8,7 +8,7 @@ export interface ServeOptions {
   port?: number | undefined;
   /** Default: 127.0.0.1, this machine only. '0.0.0.0' or '::' listen on all of its addresses. */
   host?: string | undefined;
-  /** A path of a Unix domain socket to listen on instead. */
+  /** A path of a Unix domain socket to listen on instead. One that a killed program has left there is taken over. */
   socketPath?: string | undefined;
   /** Key and certificate: then it speaks TLS. */
   tls?: SecureContextOptions | undefined;

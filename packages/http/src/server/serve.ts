@@ -3,7 +3,8 @@ import { type FetchApp, handlerOf } from './app.ts';
 import { checkServeOptions } from './check-options.ts';
 import type { ServeOptions, WorkersOptions } from './options.ts';
 import { Server } from './server.ts';
-import { onStopAnnounced } from './supervisor.ts';
+import { removeStaleSocket } from './stale-socket.ts';
+import { onStopAnnounced, outliveFirstProcess } from './worker.ts';
 import { WorkerProcesses } from './worker-processes.ts';
 
 /** A server, in this process or in several. */
@@ -51,12 +52,15 @@ export async function serve(app: FetchApp, options: Partial<WorkersOptions> = {}
   }
   const handler = handlerOf(app);
   checkServeOptions(options);
+  // Not in a worker: what the others have just made could be taken for stale.
+  if (options.socketPath !== undefined && cluster.isPrimary) await removeStaleSocket(options.socketPath);
   if (workers > 1 && cluster.isPrimary) {
     const processes = new WorkerProcesses({ ...options, workers });
     await processes._start();
     return processes;
   }
   const server = new Server(handler, options);
+  outliveFirstProcess();
   if (workers > 1) onStopAnnounced(() => server._announceClose());
   await server._listen().catch((error) => {
     // A worker that serves nobody must not be kept alive by its line to the first process.

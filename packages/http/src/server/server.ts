@@ -12,8 +12,9 @@ import { RequestList } from './request-list.ts';
 import { type RequestCounts, type RequestHost, RequestTask } from './request-task.ts';
 import { learnLightweightResponse } from './response-stream.ts';
 import type { RunningServer } from './serve.ts';
-import { closeOnSignals } from './signals.ts';
+import { type ClosingSignals, closeOnSignals } from './signals.ts';
 import { type UpgradeHost, UpgradeTask } from './upgrade-task.ts';
+import { endAsBySignal, isToldToEnd } from './worker.ts';
 
 export type AnyNodeServer = NodeServer | Http2Server | Http2SecureServer;
 
@@ -60,7 +61,9 @@ export class Server implements RunningServer {
   private isDraining = false;
   /** Somebody else has seen to `drainDelay`. */
   private wasAnnounced = false;
-  private ignoreSignals: () => void = () => {};
+  private signals: ClosingSignals | null = null;
+  /** Whether anybody has listened for SIGTERM when it began. */
+  private wasSignalHandled = false;
 
   /** @internal */
   constructor(handler: FetchHandler, options: ServeOptions) {
@@ -83,7 +86,7 @@ export class Server implements RunningServer {
     });
     // node:cluster closes the servers of a worker that is to end; http's own close() cuts connections on which a request is on its way.
     this.node.close = (callback?: () => void) => {
-      this.close().then(callback);
+      (isToldToEnd() ? this.endWorker() : this.close()).then(callback);
       return this.node as never;
     };
     if (options.http2) this.followSessions(this.node as Http2Server);
@@ -94,7 +97,8 @@ export class Server implements RunningServer {
   async _listen(): Promise<void> {
     const { handleSignals = currentTask() === null } = this.options;
     this.where = await detached(() => listen(this.node, this.options));
-    if (handleSignals) this.ignoreSignals = closeOnSignals(this);
+    if (handleSignals) this.signals = closeOnSignals(this);
+    this.wasSignalHandled = process.listenerCount('SIGTERM') > 0;
   }
 
   /** Where it listens; for a Unix domain socket, its path. */
@@ -159,6 +163,13 @@ export class Server implements RunningServer {
     listener(incoming, outgoing);
   }
 
+  private endWorker(): Promise<void> {
+    return endAsBySignal(() => this.close(), {
+      wasHandled: this.wasSignalHandled,
+      hasCome: () => this.signals?.haveCome() ?? false,
+    });
+  }
+
   private async shutDown(): Promise<void> {
     const { gracefulTimeout = 30_000, cancelTimeout = 5_000, drainDelay = 0 } = this.options;
     if (drainDelay > 0 && !this.wasAnnounced) await sleep(drainDelay);
@@ -185,7 +196,7 @@ export class Server implements RunningServer {
     await closed;
     clearTimeout(destroy);
     clearInterval(this.slowReaderCheck);
-    this.ignoreSignals();
+    this.signals?.ignore();
     this.closed.set();
   }
 

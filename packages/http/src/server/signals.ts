@@ -1,18 +1,24 @@
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
+/** What {@link closeOnSignals} gives back. */
+export interface ClosingSignals {
+  /** Whether one has come. */
+  haveCome(): boolean;
+  /** No longer listens for them. */
+  ignore(): void;
+}
+
 /**
  * The first signal closes; then the process ends by that signal, so that its exit status says so. A second one ends it at
  * once, after `atOnce`.
- *
- * @returns stops listening.
  */
-export function closeOnSignals(server: { close(): Promise<void> }, atOnce: () => void = () => {}): () => void {
+export function closeOnSignals(server: { close(): Promise<void> }, atOnce: () => void = () => {}): ClosingSignals {
   let isClosing = false;
-  const stop = () => {
+  const ignore = () => {
     for (const signal of SIGNALS) process.off(signal, onSignal);
   };
   const endBy = (signal: NodeJS.Signals) => {
-    stop();
+    ignore();
     process.kill(process.pid, signal);
   };
   const onSignal = (signal: NodeJS.Signals) => {
@@ -25,5 +31,5 @@ export function closeOnSignals(server: { close(): Promise<void> }, atOnce: () =>
     server.close().finally(() => endBy(signal));
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
-  return stop;
+  return { haveCome: () => isClosing, ignore };
 }

@@ -1,9 +1,12 @@
-import { currentTask, detached, Event, sleep } from '@aiokit/core';
+import { currentTask, detached, Event, sleep, until } from '@aiokit/core';
 import { urlOf } from './listen.ts';
 import type { WorkersOptions } from './options.ts';
 import type { RunningServer } from './serve.ts';
-import { closeOnSignals } from './signals.ts';
+import { type ClosingSignals, closeOnSignals } from './signals.ts';
 import { Supervisor } from './supervisor.ts';
+
+/** What a worker's program may take to end after its server has closed, in ms. */
+const CLEANUP_GRACE = 10_000;
 
 /** What `serve` with `workers` returns in the first process: it accepts nothing itself, and looks after those that do. */
 export class WorkerProcesses implements RunningServer {
@@ -12,24 +15,28 @@ export class WorkerProcesses implements RunningServer {
   private readonly closed = new Event();
   private closingOnce: Promise<void> | null = null;
   private where = '';
-  private ignoreSignals: () => void = () => {};
+  private signals: ClosingSignals | null = null;
 
   /** @internal */
   constructor(options: WorkersOptions) {
     this.options = options;
-    this.supervisor = new Supervisor({ workers: options.workers, log: options.log ?? printLine });
+    const { workers, log = printLine, drainDelay = 0, gracefulTimeout = 30_000, cancelTimeout = 5_000 } = options;
+    const patience = drainDelay + gracefulTimeout + cancelTimeout + CLEANUP_GRACE;
+    this.supervisor = new Supervisor({ workers, log, patience });
   }
 
   /** @internal */
   async _start(): Promise<void> {
     const { handleSignals = currentTask() === null, socketPath, tls } = this.options;
-    if (handleSignals) this.ignoreSignals = closeOnSignals(this, () => this.supervisor.kill());
-    const { address, port } = await detached(() => this.supervisor.start()).catch(async (error) => {
+    if (handleSignals) this.signals = closeOnSignals(this, () => this.supervisor.kill());
+    try {
+      const { address, port } = await until(detached(() => this.supervisor.start()));
+      const family = address?.includes(':') ? 'IPv6' : 'IPv4';
+      this.where = socketPath ?? urlOf({ address: address ?? '0.0.0.0', family, port }, tls !== undefined);
+    } catch (error) {
       await this.close();
       throw error;
-    });
-    const family = address?.includes(':') ? 'IPv6' : 'IPv4';
-    this.where = socketPath ?? urlOf({ address: address ?? '0.0.0.0', family, port }, tls !== undefined);
+    }
   }
 
   get url(): string {
@@ -57,7 +64,7 @@ export class WorkerProcesses implements RunningServer {
       if (drainDelay > 0) this.supervisor.announceStop();
       if (drainDelay > 0) await sleep(drainDelay);
       await this.supervisor.stop('close');
-      this.ignoreSignals();
+      this.signals?.ignore();
       this.closed.set();
     });
     return this.closingOnce;
