@@ -72,6 +72,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
   private onAbort: (() => void) | null = null;
   private method: string;
   private url: URL;
+  private origin: string;
   private headers: HeaderRecord;
   private body: OutgoingBody | null;
   private attempts = 0;
@@ -92,6 +93,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     this.request = request;
     this.method = request.method;
     this.url = request.url;
+    this.origin = request.origin;
     this.headers = request.headers;
     this.body = request.body;
     if (request.signal?.aborted) {
@@ -164,11 +166,10 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
   }
 
   /** @internal */
-  connected(exchange: Exchange): void {
+  connected(): void {
     this.unlimit('connect');
     this.unlimit('sockConnect');
-    exchange.lastRead = this.clock.now();
-    this.watchReads();
+    if (this.request.timeouts.sockRead !== null) this.watchReads();
   }
 
   /** @internal */
@@ -207,7 +208,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     const { collapser, gate } = this.host;
     const isShared = collapser !== null && this.body === null && (this.method === 'GET' || this.method === 'HEAD');
     if (isShared) collapser.join(this.open(null), this.dispatchOptions());
-    else this.ticket = gate.enter(this.url.origin, this);
+    else this.ticket = gate.enter(this.origin, this);
   }
 
   /** @internal */
@@ -217,14 +218,14 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
   }
 
   private open(ticket: Ticket | null): Exchange {
-    this.exchange = new Exchange(this, this.request, this.method, this.label, this.clock, ticket);
+    this.exchange = new Exchange(this, this.request, this.method, this.url, this.clock, ticket);
     return this.exchange;
   }
 
   private dispatchOptions(): Dispatcher.DispatchOptions {
-    const { url, method, host } = this;
+    const { url, origin, method, host } = this;
     const options: Dispatcher.DispatchOptions = {
-      origin: url.origin,
+      origin,
       path: url.pathname + url.search,
       method,
       headers: this.outgoingHeaders(),
@@ -273,6 +274,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
       const next = redirected({ method, url, headers, body }, status, target);
       this.method = next.method;
       this.url = next.url;
+      this.origin = next.url.origin;
       this.headers = next.headers;
       this.body = next.body;
     } catch (error) {

@@ -17,6 +17,7 @@ import { ClientConnectionError, ClientPayloadError, describe } from './errors.ts
 import { headerOf } from './headers.ts';
 import { type BodySource, IncomingBody } from './incoming-body.ts';
 import { isEventStream } from './server-sent-events.ts';
+import type { Timeouts } from './timeouts.ts';
 
 export interface ExchangeOwner {
   /** A new connection is being made for it. */
@@ -35,12 +36,12 @@ export interface ExchangePlan {
   readonly decompress: boolean;
   /** Bytes after decompression. */
   readonly maxBodySize: number;
+  readonly timeouts: Timeouts;
 }
 
 const NONE: IncomingHttpHeaders = {};
 
 export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connecting {
-  readonly label: string;
   status = 0;
   statusText = '';
   headers: IncomingHttpHeaders = NONE;
@@ -50,11 +51,12 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
   upgraded: Duplex | null = null;
   /** The connection that is being made for it: its own, or its part in one. */
   private connecting: Attempt | null = null;
-  /** The instant of the last data. */
+  /** The instant of the last data, if `sockRead` asks for it. */
   lastRead = 0;
   private readonly owner: ExchangeOwner;
   private readonly plan: ExchangePlan;
   private readonly method: string;
+  private readonly url: URL;
   private readonly clock: Clock;
   /** Its place among the session's; given back when its connection is free again, or gone. `null` if it shares one. */
   private readonly ticket: Ticket | null;
@@ -63,20 +65,17 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
   private reason: Error | null = null;
   private over = false;
 
-  constructor(
-    owner: ExchangeOwner,
-    plan: ExchangePlan,
-    method: string,
-    label: string,
-    clock: Clock,
-    ticket: Ticket | null,
-  ) {
+  constructor(owner: ExchangeOwner, plan: ExchangePlan, method: string, url: URL, clock: Clock, ticket: Ticket | null) {
     this.owner = owner;
     this.plan = plan;
     this.method = method;
-    this.label = label;
+    this.url = url;
     this.clock = clock;
     this.ticket = ticket;
+  }
+
+  get label(): string {
+    return `${this.method} ${this.url.href}`;
   }
 
   start(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions): void {
@@ -124,6 +123,7 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
     this.connecting = null;
     this.controller = controller;
     if (this.reason !== null) return controller.abort(this.reason);
+    this.noteRead();
     this.owner.connected(this);
   }
 
@@ -146,7 +146,7 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
     headers: IncomingHttpHeaders,
     statusText?: string,
   ): void {
-    this.lastRead = this.clock.now();
+    this.noteRead();
     if (status < 200) return;
     this.status = status;
     this.statusText = statusText ?? '';
@@ -162,7 +162,7 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const body = this.body as IncomingBody;
     body.received += chunk.length;
-    this.lastRead = this.clock.now();
+    this.noteRead();
     if (this.decoder === null) body.push(chunk);
     else this.decoder.receive(chunk);
   }
@@ -187,6 +187,10 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
       this.owner.failed(this, this.reason ?? new ClientConnectionError(`${this.label}: ${describe(error)}`, error));
     }
     this.end();
+  }
+
+  private noteRead(): void {
+    if (this.plan.timeouts.sockRead !== null) this.lastRead = this.clock.now();
   }
 
   private end(): void {

@@ -5,23 +5,13 @@
  * Response` holds, and it works with whatever implementation made the instance (a mock's, undici's own, hono's).
  */
 import { Bridge, type CancelledError, getRunningLoop, type Operation, trackIO } from '@aiokit/core';
-
-/** What the parts of one response share. */
-export interface Connection {
-  readonly label: string;
-  /** Whether the server may take as long as it likes for the next piece: virtual time goes on then. */
-  readonly isOpenEnded: boolean;
-  /** Ends the request, wherever it is. */
-  abort(reason: Error): void;
-  /** All of it has come: nothing has to be listened to any more. */
-  stop(): void;
-}
+import type { FetchConnection } from './fetch-connection.ts';
 
 /** One wait for data. A cancel aborts the whole request: half a body is of use to nobody. */
 class BodyWait<T> extends Bridge<T> {
-  private readonly connection: Connection;
+  private readonly connection: FetchConnection;
 
-  constructor(connection: Connection, promise: Promise<T>, isLast: (value: T) => boolean) {
+  constructor(connection: FetchConnection, promise: Promise<T>, isLast: (value: T) => boolean) {
     super();
     this.connection = connection;
     const operation = trackOnVirtualTime(connection, 'body');
@@ -55,25 +45,29 @@ class Given {
 
 /** Marks an object of the platform's as ours: invisible, and cheaper than a WeakMap, which slows each garbage collection. */
 class Mark extends Given {
-  readonly #connection: Connection;
+  readonly #connection: FetchConnection;
 
-  constructor(target: object, connection: Connection) {
+  constructor(target: object, connection: FetchConnection) {
     super(target);
     this.#connection = connection;
   }
 
-  static on(target: object): Connection | null {
+  static on(target: object): FetchConnection | null {
     return #connection in target ? (target as Mark).#connection : null;
   }
 }
 
 const prototypes = new WeakMap<object, object>();
 
-export function bindResponse(response: Response, connection: Connection): Response {
+export function bindResponse(response: Response, connection: FetchConnection): Response {
   return bind(response, connection, responseMembers);
 }
 
-function bind<T extends object>(target: T, connection: Connection, members: (base: T) => PropertyDescriptorMap): T {
+function bind<T extends object>(
+  target: T,
+  connection: FetchConnection,
+  members: (base: T) => PropertyDescriptorMap,
+): T {
   if (Mark.on(target) !== null) return target;
   new Mark(target, connection);
   const base: T = Object.getPrototypeOf(target);
@@ -151,8 +145,8 @@ function method(value: (...args: never[]) => unknown): PropertyDescriptor {
   return { value, writable: true, configurable: true };
 }
 
-function connectionOf(target: object): Connection {
-  return Mark.on(target) as Connection;
+function connectionOf(target: object): FetchConnection {
+  return Mark.on(target) as FetchConnection;
 }
 
 function always(): boolean {
@@ -160,7 +154,7 @@ function always(): boolean {
 }
 
 /** A real clock has no use for it, and a request is not to pay for it. */
-export function trackOnVirtualTime(connection: Connection, what: 'response' | 'body'): Operation | null {
+export function trackOnVirtualTime(connection: FetchConnection, what: 'response' | 'body'): Operation | null {
   if (getRunningLoop().clock.real) return null;
   const { label, isOpenEnded: open } = connection;
   return trackIO('http', what === 'response' ? { label } : { label: `${label} (body)`, open });

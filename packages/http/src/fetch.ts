@@ -1,9 +1,9 @@
 /**
  * The platform's fetch, bound to the ambient task: its own Request, Response, FormData and streams. What is returned is the platform's Response; only its methods that wait, and those of its body, wait as a Future does.
  */
-import { Bridge, type CancelledError, type Operation } from '@aiokit/core';
-import { abortFor, type FetchAbort } from './fetch-abort.ts';
-import { bindResponse, type Connection, trackOnVirtualTime } from './fetch-response.ts';
+import { Bridge, type CancelledError } from '@aiokit/core';
+import { FetchConnection } from './fetch-connection.ts';
+import { bindResponse, trackOnVirtualTime } from './fetch-response.ts';
 import { isEventStream } from './server-sent-events.ts';
 
 /** `install()` puts our own in its place. */
@@ -33,51 +33,31 @@ function current(): typeof globalThis.fetch {
   return globalThis.fetch === fetch ? platformFetch : globalThis.fetch;
 }
 
-class FetchCall extends Bridge<Response> implements Connection {
-  private readonly ending: FetchAbort;
-  private readonly operation: Operation | null;
-  private readonly input: string | URL | Request;
-  private response: Response | null = null;
+class FetchCall extends Bridge<Response> {
+  private readonly connection: FetchConnection;
 
   constructor(send: typeof globalThis.fetch, input: string | URL | Request, init: RequestInit | undefined) {
     super();
-    this.input = input;
-    this.ending = abortFor(send, input, init);
-    this.operation = trackOnVirtualTime(this, 'response');
-    send(input, this.ending.init).then(
+    const connection = FetchConnection.for(send, input, init);
+    this.connection = connection;
+    const operation = trackOnVirtualTime(connection, 'response');
+    send(input, connection.init).then(
       (response) => {
-        if (this.done()) return;
-        if (response.body === null) this.ending.stop();
-        this.response = response;
-        this.setResult(bindResponse(response, this));
-        this.operation?.end();
+        if (operation !== null) connection.isOpenEnded = isEventStream(response.headers.get('content-type'));
+        if (response.body === null) connection.stop();
+        if (!this.done()) this.setResult(bindResponse(response, connection));
+        operation?.end();
       },
       (error) => {
-        this.ending.stop();
+        connection.stop();
         if (!this.done()) this.setException(error ?? new Error(`fetch was aborted with the reason ${error}`));
-        this.operation?.end();
+        operation?.end();
       },
     );
   }
 
-  get isOpenEnded(): boolean {
-    return isEventStream(this.response?.headers.get('content-type'));
-  }
-
-  get label(): string {
-    return `fetch ${(this.input as Partial<Request>).url ?? String(this.input)}`;
-  }
-
-  abort(reason: Error): void {
-    this.ending.abort(reason);
-  }
-
-  stop(): void {
-    this.ending.stop();
-  }
-
   protected override onCancel(error: CancelledError): void {
     this.setCancelled();
-    this.ending.abort(error);
+    this.connection.abort(error);
   }
 }

@@ -34,8 +34,8 @@ export interface OutgoingBody {
 }
 
 export function encodeBody({ json, form, multipart, body }: BodyInput): OutgoingBody | null {
+  if (json === undefined && form === undefined && multipart === undefined && body == null) return null;
   const given = [json, form, multipart, body ?? undefined].filter((input) => input !== undefined).length;
-  if (given === 0) return null;
   if (given > 1) throw new TypeError('A request has one body: give one of json, form, multipart and body');
   if (json !== undefined) return encodeJson(json);
   if (form !== undefined) return encodeForm(form);

@@ -41,6 +41,7 @@ export interface RequestOptions extends CommonOptions, BodyInput {
 export interface PreparedRequest {
   readonly method: string;
   readonly url: URL;
+  readonly origin: string;
   readonly headers: HeaderRecord;
   readonly body: OutgoingBody | null;
   readonly timeouts: Timeouts;
@@ -55,6 +56,7 @@ export interface PreparedRequest {
 /** The options of a session, checked once. */
 export interface RequestDefaults {
   readonly baseUrl: URL | null;
+  readonly baseOrigin: string | null;
   readonly headers: HeaderRecord;
   readonly timeouts: Timeouts;
   readonly raiseForStatus: boolean;
@@ -70,8 +72,10 @@ export function resolveDefaults(options: CommonOptions & { baseUrl?: string | UR
   const { decompress = true } = options;
   const base: HeaderRecord = { accept: '*/*', 'user-agent': 'aiokit' };
   if (decompress) base['accept-encoding'] = ACCEPT_ENCODING;
+  const baseUrl = options.baseUrl === undefined ? null : parseUrl(options.baseUrl, null);
   return {
-    baseUrl: options.baseUrl === undefined ? null : parseUrl(options.baseUrl, null),
+    baseUrl,
+    baseOrigin: baseUrl?.origin ?? null,
     headers: withAuth(mergeHeaders(base, options.headers), options.auth),
     timeouts: resolveTimeouts(options.timeout),
     raiseForStatus: options.raiseForStatus ?? false,
@@ -89,11 +93,12 @@ export function prepare(
   defaults: RequestDefaults,
 ): PreparedRequest {
   const url = parseUrl(target, defaults.baseUrl);
+  const { origin } = url;
   if (options.params !== undefined) addParams(url.searchParams, options.params, 'params');
   const body = encodeBody(options);
   let headers = defaults.headers;
   // What was given for one service is not for another one: a session's credentials stay with its baseUrl.
-  if (defaults.baseUrl !== null && defaults.baseUrl.origin !== url.origin) headers = withoutCredentials(headers);
+  if (defaults.baseOrigin !== null && defaults.baseOrigin !== origin) headers = withoutCredentials(headers);
   if (body?.contentType != null) headers = { ...headers, 'content-type': body.contentType };
   headers = withAuth(mergeHeaders(headers, options.headers), options.auth);
   if (url.username !== '' || url.password !== '') {
@@ -104,6 +109,7 @@ export function prepare(
   return {
     method: checkMethod(method),
     url,
+    origin,
     headers,
     body,
     timeouts: resolveTimeouts(options.timeout, defaults.timeouts),
@@ -151,7 +157,11 @@ function parseUrl(target: string | URL, base: URL | null): URL {
   return url;
 }
 
+/** What needs no look: most requests have one of them. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
 function checkMethod(method: string): string {
+  if (METHODS.has(method)) return method;
   if (typeof method !== 'string' || !/^[!#$%&'*+.^_`|~\dA-Za-z-]+$/.test(method)) {
     throw new TypeError(`method must be an HTTP method, got ${JSON.stringify(method)}`);
   }

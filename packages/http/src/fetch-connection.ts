@@ -1,29 +1,48 @@
 /**
- * How a call of the platform's fetch is ended.
+ * What a call of the platform's fetch waits for, and how that is ended.
  *
  * A controller per call is the documented way, and the dearest thing that could be added to a fetch: a Request follows its
  * signal with a controller of its own, weak references, listeners and finalizers, 7 to 12 % of a request (see
  * docs/design.md). The dispatcher, which Node's fetch takes as an option, learns of the request's own `abort` for next to
  * nothing. So a plain call goes that way; one that needs more (a user's signal, a streamed body, another dispatcher, a fetch
  * that is not Node's own) has a controller.
+ *
+ * Node watches each Response with a FinalizationRegistry, and so whatever a response leads to outlives the garbage collections
+ * of young objects: a response has its connection alone, which lets go of the rest when all has come.
  */
 import { type Follower, follow } from './follower.ts';
 
-export interface FetchAbort {
-  /** What `fetch` is called with. */
-  readonly init: RequestInit;
-  abort(reason: Error): void;
-  /** Nothing more will come: nobody needs to be listened to. */
-  stop(): void;
-}
-
 type Fetch = typeof globalThis.fetch;
+type Input = string | URL | Request;
 
-export function abortFor(send: Fetch, input: string | URL | Request, init: RequestInit | undefined): FetchAbort {
-  return isPlain(input, init) && isNodes(send) ? new DispatchAbort(init) : new SignalAbort(input, init);
+/** The part of a call that its response has, too. */
+export abstract class FetchConnection {
+  /** What `fetch` is called with. */
+  abstract readonly init: RequestInit;
+  /** Whether the server may take as long as it likes for the next piece: virtual time goes on then. */
+  isOpenEnded = false;
+  private readonly input: Input;
+
+  constructor(input: Input) {
+    this.input = input;
+  }
+
+  static for(send: Fetch, input: Input, init: RequestInit | undefined): FetchConnection {
+    return isPlain(input, init) && isNodes(send) ? new Dispatched(input, init) : new Controlled(input, init);
+  }
+
+  get label(): string {
+    return `fetch ${(this.input as Partial<Request>).url ?? String(this.input)}`;
+  }
+
+  /** Ends the request, wherever it is. */
+  abstract abort(reason: Error): void;
+
+  /** All of it has come, or nothing more will: nothing has to be listened to any more. */
+  abstract stop(): void;
 }
 
-function isPlain(input: string | URL | Request, init: RequestInit | undefined): boolean {
+function isPlain(input: Input, init: RequestInit | undefined): boolean {
   if (typeof input !== 'string' && !(input instanceof URL)) return false;
   if (init === undefined) return true;
   const { signal, body, dispatcher } = init as { signal?: unknown; body?: unknown; dispatcher?: unknown };
@@ -61,12 +80,13 @@ interface FetchHandler {
 }
 
 /** Passes requests on to the dispatcher that fetch would have taken, and remembers how to end the last one. */
-class DispatchAbort implements FetchAbort, AnyDispatcher {
+class Dispatched extends FetchConnection implements AnyDispatcher {
   readonly init: RequestInit;
   private handler: FetchHandler | null = null;
   private reason: Error | null = null;
 
-  constructor(init: RequestInit | undefined) {
+  constructor(input: Input, init: RequestInit | undefined) {
+    super(input);
     this.init = { ...init, dispatcher: this } as unknown as RequestInit;
   }
 
@@ -93,7 +113,9 @@ class DispatchAbort implements FetchAbort, AnyDispatcher {
     else abortAtStart(handler, reason);
   }
 
-  stop(): void {}
+  stop(): void {
+    this.handler = null;
+  }
 }
 
 function globalDispatcher(): AnyDispatcher {
@@ -111,12 +133,13 @@ function abortAtStart(handler: FetchHandler, reason: Error): void {
 }
 
 /** A controller per call, which follows the user's signal, if there is one. */
-class SignalAbort implements FetchAbort {
+class Controlled extends FetchConnection {
   readonly init: RequestInit;
   private readonly controller = new AbortController();
   private readonly follower: Follower | null;
 
-  constructor(input: string | URL | Request, init: RequestInit | undefined) {
+  constructor(input: Input, init: RequestInit | undefined) {
+    super(input);
     const signal = init?.signal === undefined ? (input as Partial<Request>).signal : init.signal;
     this.follower = signal == null ? null : follow(signal, this.controller);
     this.init = { ...init, signal: this.controller.signal };
