@@ -449,6 +449,42 @@ describe('a broken chain', () => {
   });
 });
 
+describe('a job that is over', () => {
+  it.each<[string, (scheduler: Scheduler) => void]>([
+    ['once', (scheduler) => void scheduler.once('2026-01-01 00:02', { name: 'job' }).do(() => {})],
+    [
+      'until',
+      (scheduler) =>
+        void scheduler
+          .every(1, { name: 'job' })
+          .minutes.until('2026-01-01 00:02')
+          .do(() => {}),
+    ],
+  ])('by %s() has no next run, and puts nothing in any more', async (_, declare) => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const all = fleet(server, 2, declare);
+      await sleep(110_000);
+      expect(all[0]?.nextRun()).toEqual(new Date('2026-01-01T00:02:00Z'));
+      await sleep(20_000);
+      expect(all.map((scheduler) => scheduler.nextRun())).toEqual([null, null]);
+      let upheld = 0;
+      const uphold = server.uphold.bind(server);
+      server.uphold = async (...args) => {
+        upheld++;
+        return await uphold(...args);
+      };
+      await sleep(60_000);
+      expect(upheld).toBe(24); // Every 5 s, by both.
+      await sleep(3_700_000);
+      server.entries.clear(); // As an engine does when their time has come.
+      await sleep(60_000);
+      expect(server.entries.size).toBe(0);
+      await Promise.all(all.map((scheduler) => scheduler.stop()));
+    });
+  });
+});
+
 describe('versions of the code', () => {
   it('an instance that has just begun does not drop what it has no job for yet, however old that is', async () => {
     await virtually(async () => {

@@ -12,7 +12,7 @@ import {
 } from '@aiokit/core';
 import type { Job } from '../job.ts';
 import { type Occurrence, RETIRED, type Requests } from './engine.ts';
-import { occurrencesOf, ruleOf } from './rule.ts';
+import { occurrenceAfter, occurrencesOf, ruleOf } from './rule.ts';
 
 /** At most this many occurrences are put in at once: after a long time without an engine. */
 const MOST_PLANNED = 1_000;
@@ -91,14 +91,15 @@ export class Planner {
       state.declared = rule !== null;
       if (rule === RETIRED + own) return job.owner.cancelJob(job);
       if (rule !== own) return; // Another version of the code holds now; the repair pass looks again.
-      const occurrences = this.missingFrom(job, state.last);
+      const occurrences = this.isOver(job, state.last) ? [] : this.missingFrom(job, state.last);
       if (occurrences.length === 0) return job.runner.moveTo(null);
       await this.requests.enqueue(occurrences, job.policy.grace);
-      const last = occurrences.at(-1) as Occurrence;
-      state.last = last.at;
+      const last = (occurrences.at(-1) as Occurrence).at;
+      state.last = last;
       knownToEngines.add(job);
-      job.runner.moveTo(last.at);
-      this.wakeAt(job, state, last.at);
+      const isLast = occurrenceAfter(job, last).length === 0;
+      job.runner.moveTo(isLast && last <= this.loop.clock.wallTime() ? null : last);
+      if (job.runner.next !== null) this.wakeAt(job, state, last);
     } catch (error) {
       if (isCancelled(error)) throw error;
       this.onError(error); // The repair pass tries again.
@@ -121,6 +122,12 @@ export class Planner {
       at = recurrence.after(at);
     }
     return occurrencesOf(job, found);
+  }
+
+  /** Nothing comes after its last one, and for that it is too late, too. */
+  private isOver(job: Job, last: number | null): boolean {
+    if (last === null || occurrenceAfter(job, last).length > 0) return false;
+    return last + job.policy.grace < this.loop.clock.wallTime();
   }
 
   private wakeAt(job: Job, state: Planned, instant: number): void {
