@@ -542,6 +542,7 @@ describe('versions of the code', () => {
       await sleep(31 * 60_000);
       const times = log.map((line) => line.split(' ')[1]);
       expect(times).toEqual(['00:05', '00:10', '00:15', '00:20', '00:25', '00:30']);
+      expect(all.map((scheduler) => scheduler.nextRun())).toEqual([null, new Date('2026-01-01T00:35:00Z')]);
       await Promise.all(all.map((scheduler) => scheduler.stop()));
     });
   });

@@ -90,7 +90,8 @@ export class Planner {
       // Somebody has emptied the engine: the repair pass declares it anew.
       state.declared = rule !== null;
       if (rule === RETIRED + own) return job.owner.cancelJob(job);
-      if (rule !== own) return; // Another version of the code holds now; the repair pass looks again.
+      // Another version of the code holds now; the repair pass looks again.
+      if (rule !== own) return job.runner.moveTo(null);
       const occurrences = this.isOver(job, state.last) ? [] : this.missingFrom(job, state.last);
       if (occurrences.length === 0) return job.runner.moveTo(null);
       await this.requests.enqueue(occurrences, job.policy.grace);
