@@ -1,4 +1,5 @@
 /** Looks at what `serve` is given before anything listens: an error names the option, the rule and the value received. */
+import type { HookOptions } from './hooks.ts';
 import type { ServeOptions } from './options.ts';
 
 type Check = (value: unknown, name: string) => void;
@@ -37,6 +38,19 @@ const LIMITS: { readonly [K in keyof NonNullable<ServeOptions['limits']>]-?: Che
   connections: orNull(count),
   requestsPerConnection: orNull(count),
 };
+
+const HOOKS: { readonly [K in keyof HookOptions]-?: Check } = {
+  cancelOnDisconnect: OPTIONS.cancelOnDisconnect,
+  requestTimeout: orNull(positive),
+};
+
+/** Node takes a longer timer, in ms, for one of 1 ms. */
+export const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** @throws TypeError for a value of another type, RangeError for one out of range. */
+export function checkHookOptions(options: HookOptions): void {
+  checkAll(options, HOOKS, 'options');
+}
 
 /** @throws TypeError for a value of another type, RangeError for one out of range. */
 export function checkServeOptions(options: ServeOptions): void {

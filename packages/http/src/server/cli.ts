@@ -42,7 +42,8 @@ if (values.help) {
   supervise(resolve(file), workers, values.reload === true);
 } else {
   run(resolve(file)).catch((error) => {
-    console.error(error);
+    // These say what to do: where they come from does not matter.
+    console.error(/^E(ADDR|ACCES)/.test(error?.code) ? error.message : error);
     process.exitCode = 1;
     cluster.worker?.disconnect();
   });

@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Bridge, createTask, detached, getRunningLoop, isCancelled, type Task } from '@aiokit/core';
+import { checkHookOptions, LONGEST_TIMER } from './check-options.ts';
 import { Children } from './children.ts';
 import { bindTask, type Ending, inheritRequest, type RequestContext } from './request-context.ts';
 
@@ -19,6 +20,7 @@ export interface HookOptions {
  * Express 5: `app.use(expressTasks())`, after the body parsers, and `app.use(ignoreCancelled)` as the first error handler.
  */
 export function expressTasks(options: HookOptions = {}) {
+  checkHookOptions(options);
   return (request: IncomingMessage, response: ServerResponse, next: () => void): void => {
     new NodeRequestTask(request, response, options).run(next);
   };
@@ -36,6 +38,7 @@ export function ignoreCancelled(
 
 /** Koa: `app.use(koaTasks())`. */
 export function koaTasks(options: HookOptions = {}) {
+  checkHookOptions(options);
   return async (
     context: { req: IncomingMessage; res: ServerResponse; respond?: boolean },
     next: () => Promise<unknown>,
@@ -50,17 +53,23 @@ export function koaTasks(options: HookOptions = {}) {
   };
 }
 
+interface FastifyReply {
+  raw: ServerResponse;
+  code(status: number): unknown;
+}
+
 interface FastifyLike {
   addHook(
     name: 'preHandler',
-    hook: (request: { raw: IncomingMessage }, reply: { raw: ServerResponse }, done: () => void) => void,
+    hook: (request: { raw: IncomingMessage }, reply: FastifyReply, done: () => void) => void,
   ): unknown;
 }
 
 /** Fastify 5: `fastify.register(fastifyTasks)`. Handlers run in the task, hooks before `preHandler` do not. */
 export function fastifyTasks(fastify: FastifyLike, options: HookOptions, done: () => void): void {
+  checkHookOptions(options);
   fastify.addHook('preHandler', (request, reply, next) => {
-    new NodeRequestTask(request.raw, reply.raw, options).run(next);
+    new NodeRequestTask(request.raw, reply.raw, options, (status) => void reply.code(status)).run(next);
   });
   done();
 }
@@ -76,12 +85,17 @@ class NodeRequestTask implements RequestContext {
   task: Task<unknown> | null = null;
   private readonly children = new Children();
   private readonly timer: NodeJS.Timeout | undefined;
+  private readonly setStatus: (status: number) => void;
 
   constructor(
     incoming: IncomingMessage,
     outgoing: ServerResponse,
     { cancelOnDisconnect, requestTimeout = null }: HookOptions,
+    setStatus = (status: number): void => {
+      outgoing.statusCode = status;
+    },
   ) {
+    this.setStatus = setStatus;
     const { method = 'GET', url = '/' } = incoming;
     this.bindings = { incoming, outgoing };
     this.name = `${method} ${url.split('?', 1)[0]}`;
@@ -89,7 +103,7 @@ class NodeRequestTask implements RequestContext {
       typeof cancelOnDisconnect === 'function'
         ? cancelOnDisconnect(incoming)
         : (cancelOnDisconnect ?? (method === 'GET' || method === 'HEAD'));
-    if (requestTimeout !== null) this.timer = setTimeout(() => this.expire(), requestTimeout);
+    if (requestTimeout !== null) this.timer = setTimeout(() => this.expire(), Math.min(requestTimeout, LONGEST_TIMER));
     outgoing.on('close', () => this.closed());
   }
 
@@ -109,6 +123,7 @@ class NodeRequestTask implements RequestContext {
       next();
       return sent;
     });
+    if (isClosed(this.bindings.outgoing)) sent.end();
   }
 
   /** The framework's `next` says when it has ended. */
@@ -121,13 +136,23 @@ class NodeRequestTask implements RequestContext {
       this.task = bindTask(this);
       return body();
     };
-    return getRunningLoop().createTask(run, { name: this.name, eager: true, onTask: inheritRequest }) as Task<unknown>;
+    const loop = getRunningLoop();
+    const task = loop.createTask(run, { name: this.name, eager: true, onTask: inheritRequest }) as Task<unknown>;
+    // The client may have left while middleware before this one waited.
+    if (isClosed(this.bindings.outgoing)) this.closed();
+    return task;
   }
 
   private closed(): void {
     clearTimeout(this.timer);
-    if (!this.bindings.outgoing.writableEnded && this.cancelOnDisconnect) this.cancel('client left');
+    if (!this.bindings.outgoing.writableEnded && this.cancelOnDisconnect) this.leave();
     if (!this.children.areDone) detached(() => this.children.end(this.name, () => {}));
+  }
+
+  /** The status is for logs: nobody sees it, and a cancel is no failure of the server. */
+  private leave(): void {
+    if (!this.bindings.outgoing.headersSent) this.setStatus(499);
+    this.cancel('client left');
   }
 
   /** The answer is given here: the framework, and what it makes of the cancel, comes too late for it. */
@@ -143,6 +168,11 @@ class NodeRequestTask implements RequestContext {
     this.ending ??= ending;
     this.task.cancel(`${this.name}: ${ending}`);
   }
+}
+
+/** HTTP/2's has no `closed`. */
+function isClosed(outgoing: ServerResponse & { stream?: { closed: boolean } }): boolean {
+  return outgoing.closed || outgoing.stream?.closed === true;
 }
 
 /** Ends with the response. A cancel is the handler's, not the task's own: the task ends as done, its cleanup left alone. */

@@ -6,6 +6,7 @@ import { currentTask, detached, Event, type EventLoop, getRunningLoop, sleep, ty
 import { getRequestListener } from '@hono/node-server';
 import type { FetchHandler, NodeBindings } from './app.ts';
 import { statusOfBadHeaders } from './bad-headers.ts';
+import { LONGEST_TIMER } from './check-options.ts';
 import { createNodeServer, HEADER_SIZE, listen } from './listen.ts';
 import type { ServeOptions } from './options.ts';
 import { RequestList } from './request-list.ts';
@@ -35,9 +36,6 @@ const FIRST_BYTE_INTERVAL = 10;
 const BODY_SIZE = 100 * 2 ** 20;
 /** What was written may still be on its way to a slow client, when the time for requests is over. */
 const LAST_BYTES_GRACE = 1_000;
-
-/** Node takes a longer one for one of 1 ms. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** A server that listens; {@link serve} makes it. */
 export class Server implements RunningServer {

@@ -1,6 +1,7 @@
 /** Several processes behind one port: what uvicorn's `--workers` and `--reload` are. */
 import cluster, { type Address, type Worker } from 'node:cluster';
 import { once } from 'node:events';
+import { LONGEST_TIMER } from './check-options.ts';
 import { watchHandOver } from './hand-over.ts';
 import { CLOSING } from './worker.ts';
 
@@ -15,9 +16,6 @@ export interface SupervisorOptions {
 
 /** A worker that dies sooner than this, in ms, would die again at once. */
 const SHORT_LIFE = 1_000;
-
-/** Node takes a longer one for one of 1 ms. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Keeps `workers` copies of this program running (`cluster.isWorker` is true in them): one that dies is replaced, SIGHUP
