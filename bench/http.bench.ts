@@ -2,7 +2,7 @@
  * CPU time per request of @aiokit/http against what it stands on, in interleaved rounds: throughput spreads by half on a
  * shared machine, the ratio of CPU times within a round does not. The other end is a process of its own.
  *
- * Each client has a process of its own in each round, and collects its garbage when it likes: a `gc()` between samples throws
+ * Each client, and each server, has a process of its own in each round, and collects its garbage when it likes: a `gc()` between samples throws
  * away compiled code, which made a bare `undici.request` twice as dear, and what outlives a request did not show.
  *
  *   node --conditions=@aiokit/source --expose-gc http.bench.ts [rounds] [client | server]
@@ -21,18 +21,16 @@ import { aiohttp, peers } from './http/peers.ts';
 
 const REQUESTS = 2_000;
 /** Of a client, before it is measured and while it is, in REQUESTS. */
-const WARM_UP = 4;
-const SAMPLES = 6;
-/** Of the server, in one sample: short ones, so that what else the machine does falls on both alike. */
-const SERVER_REQUESTS = 500;
+const WARM_UP = 10;
+const SAMPLES = 10;
+/** Of a server: its code is larger than a client's, and each connection has to be made. */
+const SERVER_WARM_UP = 10;
+const CONNECTIONS = 100;
+const BARE = 'hono on @hono/node-server';
+const SERVED = 'hono on serve()';
 /** In flight at once, in the last measurement. */
 const MANY = 10_000;
 const BODY = JSON.stringify({ text: 'x'.repeat(1_000) });
-
-interface Variant {
-  readonly label: string;
-  work(): Promise<unknown>;
-}
 
 /** Runs `ask` so many times, so many at once. */
 async function load(ask: () => Promise<unknown>, concurrency: number, requests = REQUESTS): Promise<void> {
@@ -43,43 +41,7 @@ async function load(ask: () => Promise<unknown>, concurrency: number, requests =
   await Promise.all(Array.from({ length: concurrency }, worker));
 }
 
-/** In µs of CPU per request. */
-async function measure(work: () => Promise<unknown>, requests: number): Promise<number> {
-  globalThis.gc?.();
-  const before = process.cpuUsage();
-  await work();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / requests;
-}
-
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] as number;
-
-/** The first variant is what the others are compared with. */
-async function compare(
-  title: string,
-  rounds: number,
-  variants: readonly Variant[],
-  requests = REQUESTS,
-): Promise<void> {
-  const times = variants.map((): number[] => []);
-  for (const { work } of variants) await work();
-  for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < variants.length; i++) {
-      const index = (i + round) % variants.length;
-      times[index]?.push(await measure((variants[index] as Variant).work, requests));
-    }
-  }
-  console.log(`\n${title}`);
-  const reference = times[0] as number[];
-  const inOrder = times.map((list) => [...list]);
-  for (const [index, { label }] of variants.entries()) {
-    const ratios = (inOrder[index] as number[]).map((time, round) => time / (inOrder[0]?.[round] as number));
-    const ratio = index === 0 ? '' : `  x ${median(ratios).toFixed(3)}`;
-    console.log(
-      `  ${label.padEnd(34)} ${median(index === 0 ? [...reference] : [...(times[index] as number[])]).toFixed(1)}${ratio}`,
-    );
-  }
-}
 
 /** Which clients there are, and what each is compared with. */
 const CLIENTS: Record<string, string | null> = {
@@ -172,34 +134,67 @@ async function manyAtOnce(url: string): Promise<void> {
 }
 
 async function benchServer(rounds: number): Promise<void> {
+  for (const path of ['/sync', '/async']) {
+    const costs: Record<string, number[]> = { [BARE]: [], [SERVED]: [] };
+    for (let round = 0; round < rounds; round++) {
+      const order = round % 2 === 0 ? [BARE, SERVED] : [SERVED, BARE];
+      for (const [label, cost] of await measureServers(order, path)) costs[label]?.push(cost);
+    }
+    const [bare, served] = [costs[BARE] as number[], costs[SERVED] as number[]];
+    const ratios = served.map((cost, round) => cost / (bare[round] as number));
+    console.log(`\nserver, ${CONNECTIONS} connections: hono ${path}`);
+    console.log(`  ${BARE.padEnd(34)} ${median([...bare]).toFixed(1)}`);
+    console.log(`  ${SERVED.padEnd(34)} ${median([...served]).toFixed(1)}  x ${median(ratios).toFixed(3)}`);
+  }
+}
+
+/** Both in turns, so that what else the machine does falls on both. */
+async function measureServers(labels: readonly string[], path: string): Promise<Map<string, number>> {
+  const children = labels.map((label) => fork(import.meta.filename, ['as-app', label], { execArgv: process.execArgv }));
+  const urls = await Promise.all(children.map(async (child) => ((await once(child, 'message')) as [string])[0] + path));
+  const costs = new Map(labels.map((label): [string, number] => [label, 0]));
+  const agent = new Agent({ connections: CONNECTIONS });
+  const drive = (url: string) => load(async () => (await request(url, { dispatcher: agent })).body.dump(), CONNECTIONS);
+  for (let i = 0; i < SERVER_WARM_UP; i++) for (const url of urls) await drive(url);
+  for (let i = 0; i < SAMPLES; i++) {
+    for (const [index, child] of children.entries()) {
+      const before = await cpuTime(child);
+      await drive(urls[index] as string);
+      const label = labels[index] as string;
+      costs.set(label, (costs.get(label) as number) + ((await cpuTime(child)) - before) / REQUESTS / SAMPLES);
+    }
+  }
+  await agent.destroy();
+  for (const child of children) child.kill();
+  return costs;
+}
+
+async function cpuTime(child: ChildProcess): Promise<number> {
+  child.send('cpu');
+  const [time] = (await once(child, 'message')) as [number];
+  return time;
+}
+
+/** The process of one server in one round. */
+async function asApp(label: string): Promise<void> {
   const app = new Hono();
   app.get('/sync', (c) => c.text('hello'));
   app.get('/async', async (c) => {
     await null;
     return c.json({ hello: 'world' });
   });
-  const bare = createAdaptorServer({ fetch: app.fetch });
-  bare.listen(0, '127.0.0.1');
-  await once(bare, 'listening');
-  await using server = await serve(app, { port: 0 });
-  const client = fork(import.meta.filename, ['as-client'], { execArgv: process.execArgv });
-  const bareUrl = `http://127.0.0.1:${(bare.address() as AddressInfo).port}`;
-  for (const path of ['/sync', '/async']) {
-    const variants = [
-      { label: 'hono on @hono/node-server', work: () => drive(client, bareUrl + path) },
-      { label: 'hono on serve()', work: () => drive(client, server.url + path) },
-    ];
-    // A warm-up of many short samples: the engine has to have seen both.
-    for (let i = 0; i < 20; i++) for (const { work } of variants) await work();
-    await compare(`server, 100 connections: hono ${path}`, rounds * 10, variants, SERVER_REQUESTS);
+  process.on('message', () => {
+    const { user, system } = process.cpuUsage();
+    process.send?.(user + system);
+  });
+  if (label === SERVED) {
+    const server = await serve(app, { port: 0 });
+    process.send?.(server.url);
+  } else {
+    const server = createAdaptorServer({ fetch: app.fetch }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    process.send?.(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   }
-  client.kill();
-  bare.close();
-}
-
-async function drive(client: ChildProcess, url: string): Promise<void> {
-  client.send(url);
-  await once(client, 'message');
 }
 
 async function asServer(): Promise<void> {
@@ -217,22 +212,14 @@ async function asServer(): Promise<void> {
   process.send?.(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 }
 
-function asClient(): void {
-  const agent = new Agent({ connections: 100 });
-  process.on('message', async (url: string) => {
-    await load(async () => (await request(url, { dispatcher: agent })).body.dump(), 100, SERVER_REQUESTS);
-    process.send?.('done');
-  });
-}
-
 if (process.argv[2] === 'as-server') await asServer();
-else if (process.argv[2] === 'as-client') asClient();
+else if (process.argv[2] === 'as-app') await asApp(process.argv[3] as string);
 else if (process.argv[2] === 'as-variant') await asVariant(process.argv.slice(3));
 else {
   const rounds = Number(process.argv[2] ?? 15);
   console.log(`Node ${process.version}, ${rounds} rounds of ${REQUESTS}: µs of CPU per request (median), ratio`);
   const side = process.argv[3];
   if (side !== 'server') await benchClient(Math.ceil(rounds / 3));
-  if (side !== 'client') await benchServer(rounds);
+  if (side !== 'client') await benchServer(Math.ceil(rounds / 3));
   process.exit();
 }
