@@ -52,7 +52,18 @@ function buildConnect(options: buildConnector.BuildOptions): Connect {
 export function connector(connect: Connect): buildConnector.connector {
   return (target, callback) => {
     const connecting = whoseDispatch();
-    const attempt: Attempt = connect(target, callback);
+    const attempt: Attempt = connect(target, (error, socket) => {
+      if (error === null) callback(null, socket);
+      else callback(asAnyOther(error), null);
+    });
     connecting?.connectsWith(attempt);
   };
+}
+
+/**
+ * undici takes this one by its code, fails the requests and keeps them in its queue: the connection's client is busy with
+ * them for ever, or breaks over them.
+ */
+function asAnyOther(error: Error & { code?: unknown }): Error {
+  return error.code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? new Error(error.message, { cause: error }) : error;
 }

@@ -36,7 +36,7 @@ export function mergeHeaders(base: HeaderRecord, given: HeadersLike | undefined)
 }
 
 /** The connection's own business: how a body is framed, and how long a connection is kept. */
-const OWN = new Set(['transfer-encoding', 'keep-alive', 'upgrade', 'expect']);
+const OWN = new Set(['transfer-encoding', 'keep-alive', 'upgrade', 'expect', 'proxy-connection', 'http2-settings']);
 
 function nameOf(name: unknown): string {
   if (typeof name !== 'string' || !/^[!#$%&'*+.^_`|~\dA-Za-z-]+$/.test(name)) {

@@ -106,6 +106,7 @@ export function prepare(
     url.username = url.password = '';
     if (headers.authorization === undefined) headers = withAuth(headers, auth);
   }
+  if (headers['content-length'] !== undefined) checkLength(headers['content-length'], body);
   return {
     method: checkMethod(method),
     url,
@@ -140,6 +141,14 @@ function withAuth(headers: HeaderRecord, auth: BasicAuth | string | undefined): 
   const value =
     typeof auth === 'string' ? auth : `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`;
   return { ...headers, authorization: headerValue('authorization', value) };
+}
+
+function checkLength(given: string | string[], body: OutgoingBody | null): void {
+  const length = body === null ? 0 : body.length;
+  if (/^\d+$/.test(String(given)) && (length === null || Number(given) === length)) return;
+  throw new TypeError(
+    `headers: content-length is ${JSON.stringify(given)}, and the body has ${length ?? 'some'} bytes`,
+  );
 }
 
 function parseUrl(target: string | URL, base: URL | null): URL {

@@ -69,7 +69,7 @@ export class ClientResponse implements AsyncDisposable, AsyncIterable<Uint8Array
     return this.exchange.headers;
   }
 
-  /** What came after the body; complete once the body has been read. */
+  /** What came after the body; complete once the body has been read. (undici 7 loses those of HTTP/2.) */
   get trailers(): IncomingHttpHeaders {
     return this.exchange.trailers;
   }

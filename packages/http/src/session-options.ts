@@ -38,7 +38,10 @@ export interface ClientSessionOptions extends CommonOptions {
    * Default: none.
    */
   proxy?: string | URL | undefined;
-  /** Whether to speak HTTP/2, up to 100 requests at once per connection, with servers that offer it over TLS. Default: false. */
+  /**
+   * Whether to speak HTTP/2, up to 100 requests at once per connection, with servers that offer it over TLS. No GET or HEAD can
+   * have a body then. Default: false.
+   */
   http2?: boolean | undefined;
   /**
    * Whether to keep responses that may be kept, and to answer from them (RFC 9111). `true` keeps them in memory, and none that

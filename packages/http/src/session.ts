@@ -8,6 +8,7 @@ import { ConnectionGate } from './connection-gate.ts';
 import { CookieJar } from './cookie-jar.ts';
 import { ClientError } from './errors.ts';
 import { type EventsOptions, eventsFrom } from './event-source.ts';
+import { fitForHttp2 } from './http2-bodies.ts';
 import { type LongPollOptions, longPollOf } from './long-poll.ts';
 import { type ReconnectOptions, webSocketsTo } from './reconnecting.ts';
 import { prepare, type RequestDefaults, type RequestOptions, resolveDefaults } from './request.ts';
@@ -69,7 +70,8 @@ export class ClientSession implements AsyncDisposable {
   /** Sends a request. The result may be awaited for the response, or asked for its content: `await session.get(url).json()`. */
   request(method: string, url: string | URL, options: RequestOptions = {}): Call {
     if (this.isClosed) throw sessionIsClosed(method, url);
-    const call = new Call(this.host, prepare(method, url, options, this.defaults));
+    const prepared = prepare(method, url, options, this.defaults);
+    const call = new Call(this.host, this.host.isMultiplexed ? fitForHttp2(prepared) : prepared);
     if (!call._over) this.calls.add(call);
     return call;
   }

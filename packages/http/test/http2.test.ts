@@ -39,6 +39,38 @@ test('HTTP/2 is spoken where it is wanted and offered', async () => {
   expect(await old.get('/').text()).toBe('HTTP/1.1');
 });
 
+test.each(['DELETE', 'OPTIONS', 'QUERY', 'POST'])('a %s with a body is sent', async (method) => {
+  await using server = await http2Server(async (stream) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream) chunks.push(chunk as Buffer);
+    stream.respond({ ':status': 200 });
+    stream.end(Buffer.concat(chunks));
+  });
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true });
+  expect(await session.request(method, '/', { json: { a: 1 } }).text()).toBe('{"a":1}');
+  expect(await session.request(method, '/', { body: () => new Blob(['stream']).stream() }).text()).toBe('stream');
+});
+
+test('a GET with a body is refused at the call', async () => {
+  await using session = new ClientSession({ http2: true });
+  expect(() => session.get('https://127.0.0.1/', { json: {} })).toThrow(
+    new TypeError('GET https://127.0.0.1/ has a body, which a session with http2 cannot send: use one without it'),
+  );
+});
+
+test('a certificate for another host fails the request, and the session goes on', async () => {
+  await using server = await http2Server((stream) => stream.respond({ ':status': 200 }) ?? stream.end('fine'));
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true });
+  for (let i = 0; i < 3; i++) {
+    const elsewhere = session.get('/', { headers: { host: 'other.test' } });
+    await expect(elsewhere).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+    expect(await session.get('/').text()).toBe('fine');
+  }
+  expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
+});
+
 test.each([
   ['waits for the answer', false],
   ['reads the body', true],

@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http';
+import { Readable } from 'node:stream';
 import { CancelledError, createTask, Future, InvalidStateError, type Task, TimeoutError } from '@aiokit/core';
 import { ClientConnectionError, ClientResponseError, ClientSession, ClientTimeoutError } from '@aiokit/http';
 import { expect, test } from 'vitest';
@@ -167,6 +168,18 @@ test.each([
   expect(() => new ClientSession(options as never)).toThrow(new TypeError(message));
   await using session = new ClientSession();
   expect(() => session.get('http://127.0.0.1/', options as never)).toThrow(new TypeError(message));
+});
+
+test.each([
+  [{ body: 'abc' }, '5', 'the body has 3 bytes'],
+  [{ body: 'abc' }, 'x', 'the body has 3 bytes'],
+  [{}, '5', 'the body has 0 bytes'],
+  [{ body: Readable.from([]) }, '-1', 'the body has some bytes'],
+])('a content-length that is wrong is said at the call: %j', async (options, length, what) => {
+  await using session = new ClientSession();
+  expect(() => session.post('http://127.0.0.1/', { ...options, headers: { 'content-length': length } })).toThrow(
+    new TypeError(`headers: content-length is ${JSON.stringify(length)}, and ${what}`),
+  );
 });
 
 test('a header may be a list, come twice, and be taken away', async () => {
