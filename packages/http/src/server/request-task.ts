@@ -10,6 +10,7 @@
  */
 import { detached, type EventLoop, isCancelled, type Operation, type Task, timeout, trackIO } from '@aiokit/core';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import type { Linked } from '../chain.ts';
 import type { FetchHandler, NodeBindings } from './app.ts';
 import { Children } from './children.ts';
 import { follow, unfollow } from './connection.ts';
@@ -46,13 +47,15 @@ export interface RequestCounts {
   failed: number;
 }
 
-export class RequestTask implements RequestContext {
+export class RequestTask implements RequestContext, Linked<RequestTask> {
   readonly bindings: NodeBindings;
   readonly name: string;
   cancelOnDisconnect: boolean;
   task: Task<unknown> | null = null;
   readonly upgrade = null;
   ending: Ending | null = null;
+  /** @internal `null` until the server knows of it: one that is answered without a wait is over before anybody could ask. */
+  _chain: Linked<RequestTask>['_chain'] = null;
   /** @internal */ _next: RequestTask | null = null;
   /** @internal */ _previous: RequestTask | null = null;
   /** @internal The one before it on its connection, if that is still under way. */ _earlier: RequestTask | null = null;
@@ -61,8 +64,6 @@ export class RequestTask implements RequestContext {
   private children: Children | null = null;
   private answer: Response | Promise<Response> | null = null;
   private operation: Operation | null = null;
-  /** Whether the server knows of it: one that is answered without a wait is over before anybody could ask. */
-  private isListed = false;
   private isStreaming = false;
   private isClosed = false;
   private hasEnded = false;
@@ -211,8 +212,7 @@ export class RequestTask implements RequestContext {
 
   /** From now on the server counts it, and its client is watched. */
   private list(): void {
-    if (this.isListed) return;
-    this.isListed = true;
+    if (this._chain !== null) return;
     this.host.begin(this);
     const { incoming, outgoing } = this.bindings;
     if (incoming.httpVersionMajor < 2) follow(this);
@@ -220,8 +220,7 @@ export class RequestTask implements RequestContext {
   }
 
   private unlist(): void {
-    if (!this.isListed) return;
-    this.isListed = false;
+    if (this._chain === null) return;
     if (this.bindings.incoming.httpVersionMajor < 2) unfollow(this);
     this.host.end(this);
   }

@@ -4,12 +4,12 @@ import { Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { currentTask, detached, Event, type EventLoop, getRunningLoop, sleep, type Task, timeout } from '@aiokit/core';
 import { getRequestListener } from '@hono/node-server';
+import { Chain } from '../chain.ts';
 import type { FetchHandler, NodeBindings } from './app.ts';
 import { statusOfBadHeaders } from './bad-headers.ts';
 import { LONGEST_TIMER } from './check-options.ts';
 import { createNodeServer, HEADER_SIZE, listen } from './listen.ts';
 import type { ServeOptions } from './options.ts';
-import { RequestList } from './request-list.ts';
 import { type RequestCounts, type RequestHost, RequestTask } from './request-task.ts';
 import { learnLightweightResponse } from './response-stream.ts';
 import type { RunningServer } from './serve.ts';
@@ -46,7 +46,7 @@ export class Server implements RunningServer {
   private readonly headerSize: number;
   private readonly host: RequestHost;
   private readonly upgradeHost: UpgradeHost;
-  private readonly requests = new RequestList();
+  private readonly requests = new Chain<RequestTask>();
   private readonly upgrades = new Set<UpgradeTask>();
   private readonly backgroundTasks = new Set<Task<unknown>>();
   /** How many bytes each had sent at the last look. */
