@@ -6,7 +6,7 @@
  */
 
 import { cancelIn } from './cancelled.ts';
-import { checkFunction, checkName, checkOptions, checkSignal } from './check.ts';
+import { checkFunction, checkName, checkOptions, checkSignal, isThenable } from './check.ts';
 import { currentLoop } from './current-loop.ts';
 import { reportAbandonedWaits, timed } from './debug.ts';
 import { brand, CancelledError, type DeadlockError, InvalidStateError } from './errors.ts';
@@ -31,7 +31,7 @@ import { append, forEachIn, remove, someIn, type Waiter } from './waiter.ts';
 export interface TaskOptions {
   /** For reports and task trees. Default: `Task-1`, `Task-2`, … */
   name?: string | undefined;
-  /** Run the first step at once, before `createTask` returns. Default: false. */
+  /** Run the first step at once, before `createTask` returns; a task whose function gives no promise is done then. Default: false. */
   eager?: boolean | undefined;
   /** A signal whose abort cancels the task, with the signal's reason. */
   signal?: AbortSignal | undefined;
@@ -121,7 +121,7 @@ export class Task<T> extends Future<T> implements Scope {
     const told = maker?.task?._onTask ?? null;
     this._onTask = options?.onTask ?? told;
     told?.(this as Task<unknown>);
-    if (options?.eager === true) registry.context.run(this, () => this.begin());
+    if (options?.eager === true) registry.context.run(this, () => this.begin(callAtOnce));
     else loop._startSoon(this as Task<unknown>);
   }
 
@@ -208,10 +208,10 @@ export class Task<T> extends Future<T> implements Scope {
    */
   _start(): void {
     registry.context.enterWith(this);
-    this.begin();
+    this.begin(call);
   }
 
-  private begin(): void {
+  private begin(invoke: typeof call | typeof callAtOnce): void {
     const { fn } = this;
     this.fn = null;
     if (fn === null || this._state !== PENDING) return;
@@ -274,7 +274,7 @@ export class Task<T> extends Future<T> implements Scope {
       if (this.pending.own) return this.finish(CANCELLED, this.pending.error);
       this.returnCancel();
     }
-    if (this._waiters === null) return this.finish(RESOLVED, value);
+    if (this._waiters === null || this.running === null) return this.finish(RESOLVED, value);
     const passesOn = this._loop._mayPassOn();
     this.passesOn = passesOn;
     this.finish(RESOLVED, value);
@@ -349,12 +349,26 @@ function waitsFor(who: Task<unknown>, task: Task<unknown>, seen: Set<Task<unknow
  * Calls the function, in its task's context, and sees to its end: what it throws before its first `await` is a rejection like
  * any other. The handlers find their task in the context; two closures per task would cost more.
  */
-function invoke(fn: () => unknown): Promise<unknown> {
+function call(fn: () => unknown): Promise<unknown> {
   try {
     return Promise.resolve(fn()).then(onResolved, onRejected);
   } catch (error) {
     return Promise.reject(error).then(onResolved, onRejected);
   }
+}
+
+/** The same for an eager task: one that is over with its first step is done before `createTask` returns. */
+function callAtOnce(fn: () => unknown): Promise<unknown> | null {
+  let value: unknown;
+  try {
+    value = fn();
+    if (isThenable(value)) return Promise.resolve(value).then(onResolved, onRejected);
+  } catch (error) {
+    onRejected(error);
+    return null;
+  }
+  onResolved(value);
+  return null;
 }
 
 const onResolved = (value: unknown): unknown => (registry.context.getStore() as Task<unknown>)._end(value);

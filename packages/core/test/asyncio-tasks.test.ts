@@ -124,7 +124,32 @@ describe('a task', () => {
 
   test('is done at once when it is eager and never waits', async () => {
     const task = createTask(() => 5, { eager: true });
-    expect(await task).toBe(5);
+    expect(task.result()).toBe(5);
+    const failed = createTask(
+      () => {
+        throw new Error('at once');
+      },
+      { eager: true },
+    );
+    expect(failed.exception()).toEqual(new Error('at once'));
+    const cancelled = createTask(() => currentTask()?.cancel(), { eager: true });
+    expect(cancelled.cancelled()).toBe(true);
+  });
+
+  test('wakes who waited for it when it is eager and never waits', async () => {
+    let waiting: Promise<unknown> | undefined;
+    const observe = createTask.bind(null, async () => {
+      const [busy] = [...allTasks()].filter(({ name }) => name === 'busy');
+      return await busy;
+    });
+    createTask(
+      () => {
+        waiting = observe({ eager: true });
+        return 5;
+      },
+      { name: 'busy', eager: true },
+    );
+    expect(await waiting).toBe(5);
   });
 
   test('has no result before it is done', async () => {
