@@ -121,6 +121,45 @@ function fleet(
   });
 }
 
+describe('an occurrence', () => {
+  it('that is handed out early, as an instance with a fast clock has them, begins at its time', async () => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const begun: number[] = [];
+      const [scheduler] = fleet(server, 1, (scheduler) => {
+        scheduler.every(1, { name: 'job' }).minutes.do(() => begun.push(elapsed()));
+      });
+      await sleep(50_500);
+      server.release([...server.entries.values()].at(-1) as Entry);
+      await sleep(20_000);
+      expect(begun).toEqual([60_000]);
+      await scheduler?.stop();
+    });
+  });
+
+  it('that waits for its turn does not begin in a shutdown, nor hold it up: another instance has it', async () => {
+    await virtually(async () => {
+      const server = new MemoryServer();
+      const log: string[] = [];
+      const declare = (who: string) => (scheduler: Scheduler) => {
+        scheduler.every(1, { name: 'job', overlap: 'queue' }).minutes.do(async ({ scheduledFor }) => {
+          log.push(`${who} ${scheduledFor.getUTCMinutes()}`);
+          await sleep(150_000);
+        });
+      };
+      const [first] = fleet(server, 1, declare('first'));
+      await sleep(200_000); // That of 1 runs until 3:30; those of 2 and 3 wait.
+      const report = await first?.stop({ drain: 60_000 });
+      expect(report).toEqual({ finished: ['job'], cancelled: [], stuck: [] });
+      expect(elapsed()).toBe(210_000);
+      const [second] = fleet(server, 1, declare('second'));
+      await sleep(30_000);
+      expect(log).toEqual(['first 1', 'second 2']);
+      await second?.stop({ drain: 0 });
+    });
+  });
+});
+
 describe('after all instances died with several occurrences in the engine', () => {
   it('each that passed by is counted once', async () => {
     await virtually(async () => {

@@ -86,6 +86,10 @@ export class Fleet {
     this.closing = true;
     this.engine.pause();
     this.planner?.close();
+    for (const task of this.receiver.close()) {
+      this.tasks.delete(task);
+      task.cancel('the schedule stops');
+    }
     if (!this.ended.done()) this.ended.setResult();
   }
 

@@ -15,6 +15,7 @@ import {
   Lock,
   rethrowCancelled,
   sleep,
+  type Task,
 } from '@aiokit/core';
 import { chooseDue, type Due } from '../due.ts';
 import type { Job } from '../job.ts';
@@ -24,6 +25,8 @@ import { isOccurrence, occurrenceAfter, occurrencesOf, ruleOf } from './rule.ts'
 
 /** How often to look for cancels and for the runs ahead, in ms. */
 const LOOK_EVERY = 250;
+/** How long to trust what the clocks say of one that was handed out early, in ms. */
+const LONGEST_WAIT = 1_000;
 /** An occurrence that no instance knows the job of, or the rule, is passed on for this long, in ms; then it is dropped. */
 const ORPHANED_AFTER = 60_000;
 /** An occurrence that is handed out this many ms after its time is on time. */
@@ -51,6 +54,9 @@ export class Receiver {
   /** Set when this instance knows its jobs and the engine's clock: the engine hands out as soon as it is open. */
   readonly ready = new Future<void>();
   readonly jobs = new Map<string, Job>();
+  /** Of those that were handed out, those that wait until they may begin. */
+  private readonly idle = new Set<Task<unknown>>();
+  private closing = false;
   /** By the name of the job: one decision at a time. */
   private readonly locks = new Map<string, Lock>();
   private readonly loop: EventLoop;
@@ -70,9 +76,10 @@ export class Receiver {
   /** In a task of its own. Throws nothing but its cancel. */
   async receive(occurrence: HandedOut): Promise<Verdict> {
     try {
-      await this.ready;
-      const wait = occurrence.at - this.clock.now();
-      if (wait > 0) await sleep(Math.min(wait, this.tolerance));
+      await this.idly(async () => {
+        await this.ready;
+        await this.untilDue(occurrence.at);
+      });
       // What is left out is counted before the next one asks how many were.
       const decision = await this.inTurn(occurrence.job, () => this.decide(occurrence));
       return typeof decision === 'string' ? decision : await this.waitAndRun(occurrence, decision);
@@ -80,6 +87,30 @@ export class Receiver {
       if (isCancelled(error)) throw error;
       this.onError(error); // The engine did not answer: it will hand it out again.
       return 'giveBack';
+    }
+  }
+
+  /** Nothing begins any more. Returns those that wait, for a shutdown to give back. */
+  close(): Task<unknown>[] {
+    this.closing = true;
+    return [...this.idle];
+  }
+
+  /** Waits, as long as the instance is not shut down. */
+  private async idly(wait: () => Promise<void>): Promise<void> {
+    const task = currentTask() as Task<unknown>;
+    this.idle.add(task);
+    try {
+      await wait();
+    } finally {
+      this.idle.delete(task);
+    }
+  }
+
+  /** An instance whose clock is fast has occurrences handed out early, to any other. */
+  private async untilDue(at: number): Promise<void> {
+    for (let wait = at - this.clock.now(); wait > 0; wait = at - this.clock.now()) {
+      await sleep(Math.min(wait, LONGEST_WAIT));
     }
   }
 
@@ -114,7 +145,7 @@ export class Receiver {
     return isOld ? 'drop' : 'pass on';
   }
 
-  /** An instance whose clock is fast is handed it early; what is late by the difference of the clocks is on time. */
+  /** What is late by the difference of the clocks is on time. */
   private get tolerance(): number {
     return Math.abs(this.clock.offset) + SLACK;
   }
@@ -175,13 +206,14 @@ export class Receiver {
   /** Waits until nothing of the job goes on before it, and runs. */
   private async waitAndRun({ at, redeliveries }: HandedOut, { job, place, cancels }: Turn): Promise<Verdict> {
     const { overlap } = job.policy;
-    for (let { ahead } = place; ahead.length > 0 && overlap !== 'concurrent'; ) {
-      await sleep(LOOK_EVERY);
+    for (let { ahead } = place; ahead.length > 0 && overlap !== 'concurrent' && !this.closing; ) {
+      await this.idly(() => sleep(LOOK_EVERY));
       const inLine = await this.placeInLine(job, at);
       // A newer one has come, and waits as this one does.
       if (overlap === 'cancel' && inLine.behind.some((other) => other > at)) return await this.skip(job, at, inLine);
       ahead = inLine.ahead;
     }
+    if (this.closing) return 'giveBack';
     await this.run(job, cancels, { scheduledFor: at, missedCount: place.missed, attemptsBefore: redeliveries });
     // It is over, whatever comes now, be it a shutdown. If nobody hears of it, the next one finds that out.
     await this.requests.leave(job.name, [at]).catch(() => {});
