@@ -1,10 +1,20 @@
 import type { EventEmitter } from 'node:events';
-import type { Agent as AgentType, buildConnector } from 'undici';
+import type { buildConnector, Dispatcher as DispatcherType, Pool as PoolType } from 'undici';
 import { makeHttp2Pool } from './http2-pool.ts';
 import { type HttpContext, type InnerClient, passOver } from './inner-client.ts';
-import { Agent, kHTTP2Session, kHTTPContext, kPendingIdx, kQueue } from './undici.ts';
+import {
+  Dispatcher,
+  type InnerPool,
+  kConnected,
+  kHTTP2Session,
+  kHTTPContext,
+  kPendingIdx,
+  kQueue,
+  kSize,
+  Pool,
+} from './undici.ts';
 
-interface AgentOptions extends AgentType.Options {
+interface AgentOptions extends PoolType.Options {
   connect: buildConnector.connector;
 }
 
@@ -12,8 +22,11 @@ interface AgentOptions extends AgentType.Options {
 const STREAMS = 100;
 
 /**
- * undici's Agent, with some differences.
+ * The pools of a session, one per origin: in the place of undici's Agent, and with some differences to its pools.
  *
+ * - undici's Agent closes a pool when its last connection is lost, whatever is under way there, and the connections of a pool
+ *   that was closed so count as those of the next one: once two requests crossed in this way, each one after them had a
+ *   connection of its own. A pool that has nothing to do and no connection is closed here.
  * - undici 7 keeps an aborted HTTP/1.1 request in its queue until its client has a connection again: each cancel would make
  *   one more connection, for nobody. It tells of the loss of the old one before it makes the new one. (undici 8.12 mends it:
  *   https://github.com/nodejs/undici/issues/5845.)
@@ -24,19 +37,52 @@ const STREAMS = 100;
  *   is for `retry` to say what may be sent twice.
  * - To a server that says goodbye (nginx does, after 1,000 requests) it hangs up in the middle of the answers. Node's own
  *   session waits for them.
- *
- * @param multiplexes whether HTTP/2 connections carry many requests at once.
  */
-export function makeAgent(options: AgentOptions, multiplexes: boolean): AgentType {
-  const agent = new Agent(multiplexes && options.allowH2 ? { ...options, factory: makeHttp2Pool as never } : options);
-  agent.on('disconnect', (_origin, targets, error) => failStarted(targets.at(-1) as InnerClient, error));
-  agent.on('connect', (_origin, targets) => {
-    const client = targets.at(-1) as InnerClient;
-    const isHttp2 = client[kHTTPContext]?.version === 'h2';
-    client.pipelining = isHttp2 && multiplexes ? STREAMS : 1;
-    if (isHttp2) waitAtGoodbye(client);
-  });
-  return agent;
+export class Agent extends Dispatcher {
+  private readonly options: AgentOptions;
+  private readonly multiplexes: boolean;
+  private readonly pools = new Map<string, InnerPool>();
+
+  /** @param multiplexes whether HTTP/2 connections carry many requests at once. */
+  constructor(options: AgentOptions, multiplexes: boolean) {
+    super();
+    this.options = options;
+    this.multiplexes = multiplexes;
+  }
+
+  override dispatch(options: DispatcherType.DispatchOptions, handler: DispatcherType.DispatchHandler): boolean {
+    const origin = options.origin as string;
+    return (this.pools.get(origin) ?? this.open(origin)).dispatch(options, handler);
+  }
+
+  override async destroy(): Promise<void> {
+    const pools = [...this.pools.values()];
+    this.pools.clear();
+    await Promise.all(pools.map((pool) => pool.destroy()));
+  }
+
+  private open(origin: string): InnerPool {
+    const { options, multiplexes } = this;
+    const pool = multiplexes && options.allowH2 ? makeHttp2Pool(origin, options) : new Pool(origin, options);
+    this.pools.set(origin, pool);
+    const closeUnused = () => {
+      if (pool[kConnected] > 0 || pool[kSize] > 0 || this.pools.get(origin) !== pool) return;
+      this.pools.delete(origin);
+      pool.close();
+    };
+    pool.on('connect', (_origin, targets) => {
+      const client = targets.at(-1) as InnerClient;
+      const isHttp2 = client[kHTTPContext]?.version === 'h2';
+      client.pipelining = isHttp2 && multiplexes ? STREAMS : 1;
+      if (isHttp2) waitAtGoodbye(client);
+    });
+    pool.on('disconnect', (_origin, targets, error) => {
+      failStarted(targets.at(-1) as InnerClient, error);
+      closeUnused();
+    });
+    pool.on('connectionError', closeUnused);
+    return pool;
+  }
 }
 
 function failStarted(client: InnerClient, error: Error): void {

@@ -24,7 +24,7 @@ import type { OutgoingBody } from './outgoing-body.ts';
 import { redirected, redirectTarget } from './redirect.ts';
 import type { PreparedRequest } from './request.ts';
 import { ClientResponse, type Redirection } from './response.ts';
-import { nextTry, type RetryBudget, type RetryPolicy, retryAfter, wasRefused } from './retry.ts';
+import { metClosing, nextTry, type RetryBudget, type RetryPolicy, retryAfter, wasRefused } from './retry.ts';
 import type { StandardSchema } from './schema.ts';
 import { TimedBridge } from './timed-bridge.ts';
 import { isTraced, type RequestTrace, redirectChannel, requestChannel, retryChannel } from './tracing.ts';
@@ -36,6 +36,8 @@ export interface CallHost {
   readonly uploader: Dispatcher;
   /** Whether requests may share a connection at the same time. */
   readonly isMultiplexed: boolean;
+  /** Whether an exchange is told of the connection that is made for it, and has it for itself. */
+  readonly knowsConnections: boolean;
   readonly gate: ConnectionGate;
   /** Where equal requests meet, if they are to. */
   readonly collapser: Collapser | null;
@@ -49,7 +51,7 @@ export interface CookieKeeper {
   store(url: URL, setCookie: string | readonly string[]): void;
 }
 
-/** How often a request is sent again that a server has not even looked at. */
+/** How often a request is sent again that a server has probably not even looked at. */
 const REFUSALS = 3;
 const NO_REDIRECTS: readonly Redirection[] = [];
 
@@ -191,7 +193,8 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
   /** @internal */
   failed(exchange: Exchange, error: Error): void {
     if (this.done() || exchange !== this.exchange) return;
-    if (wasRefused(error) && this.body?.replayable !== false && this.refusals++ < REFUSALS) return this.send();
+    const isUnseen = wasRefused(error) || (this.host.knowsConnections && metClosing(exchange, this.method, error));
+    if (isUnseen && this.body?.replayable !== false && this.refusals++ < REFUSALS) return this.send();
     const { retry } = this.request;
     if (retry !== null && this.uploadError === null && this.tryAgain(retry, null)) return;
     this.fail(this.uploadError ?? error);
@@ -203,6 +206,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
 
   private send(): void {
     this.limit('connect', this.request.timeouts.connect);
+    this.upload = null;
     if (!this.clock.real) this.operation ??= trackIO('http', { label: this.label });
     this.exchange = null;
     const { collapser, gate } = this.host;
@@ -254,7 +258,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     const content = this.body.open();
     if (typeof content === 'string' || content instanceof Uint8Array) return content;
     content.on('error', (error) => {
-      this.uploadError ??= error;
+      if (this.upload === content) this.uploadError ??= error;
     });
     this.upload = content;
     return content;
@@ -303,6 +307,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     this.clearTimers();
     this.exchange = null;
     this.ticket = null;
+    this.upload = null;
     this.setTimer(
       'retry',
       clock.setTimer(when, () => this.send()),

@@ -64,6 +64,7 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
   private decoder: Decoder | null = null;
   private reason: Error | null = null;
   private over = false;
+  private hadToConnect = false;
 
   constructor(owner: ExchangeOwner, plan: ExchangePlan, method: string, url: URL, clock: Clock, ticket: Ticket | null) {
     this.owner = owner;
@@ -89,7 +90,13 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
 
   connectsWith(attempt: Attempt): void {
     this.connecting = attempt;
+    this.hadToConnect = true;
     this.owner.connecting(this);
+  }
+
+  /** Whether it was sent on a connection that had been kept. */
+  get isOnKept(): boolean {
+    return this.controller !== null && !this.hadToConnect;
   }
 
   /** Whether its connection was given back, or is gone. */

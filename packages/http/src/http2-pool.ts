@@ -12,14 +12,14 @@
 import type { buildConnector, Dispatcher, Pool as PoolType } from 'undici';
 import { type Attempt, actingFor, type Connecting, whoseDispatch } from './connecting.ts';
 import { type InnerClient, passOver } from './inner-client.ts';
-import { kAddClient, kBusy, kDispatch, kFree, Pool } from './undici.ts';
+import { type InnerPool, kAddClient, kBusy, kDispatch, kFree, Pool } from './undici.ts';
 
 type Connector = buildConnector.connector;
 
 export function makeHttp2Pool(
   origin: string | URL,
   { connect, ...options }: PoolType.Options & { connect: Connector },
-): PoolType {
+): InnerPool {
   const negotiation = new Negotiation(connect, new URL(origin).protocol === 'http:');
   return new Http2Pool(origin, { ...options, connect: negotiation.connect }, negotiation);
 }

@@ -1,4 +1,5 @@
 /** When to try again, and when to stop: a retry must help the caller without being the last straw for the server. */
+import { codeOf } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { OutgoingBody } from './outgoing-body.ts';
 
@@ -121,3 +122,15 @@ export class RetryBudget {
 export function wasRefused({ cause }: Error): boolean {
   return cause instanceof Error && /NGHTTP2_REFUSED_STREAM|"frameError" received - type 1,/.test(cause.message);
 }
+
+/**
+ * A kept connection whose server closed it while the request was on its way. Over another one an idempotent request may go
+ * again, as browsers and aiohttp do.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#name-idempotent-methods
+ */
+export function metClosing(exchange: Pick<Exchange, 'isOnKept'>, method: string, error: Error): boolean {
+  return exchange.isOnKept && IDEMPOTENT.includes(method) && CLOSED.has(codeOf(error));
+}
+
+const CLOSED = new Set<unknown>(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);

@@ -54,11 +54,12 @@ export class ClientSession implements AsyncDisposable {
       positive(options.limit ?? 100, 'limit'),
       positive(options.limitPerHost ?? Infinity, 'limitPerHost'),
     );
-    const { dispatcher, uploader, isMultiplexed } = this.transport;
+    const { dispatcher, uploader, isMultiplexed, knowsConnections } = this.transport;
     this.host = {
       dispatcher,
       uploader,
       isMultiplexed,
+      knowsConnections,
       gate: this.gate,
       collapser: options.collapse ? new Collapser(this.gate, dispatcher) : null,
       budget: new RetryBudget(),

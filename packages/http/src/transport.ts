@@ -1,5 +1,5 @@
 import type { buildConnector, Dispatcher } from 'undici';
-import { makeAgent } from './agent.ts';
+import { Agent } from './agent.ts';
 import { AppDispatcher } from './app-dispatcher.ts';
 import { positive } from './checks.ts';
 import { connector, makeConnect, type Use } from './connector.ts';
@@ -17,6 +17,8 @@ export class Transport {
   readonly uploader: Dispatcher;
   /** Whether requests share connections: undici would let a POST wait until the connection has nothing else to do. */
   readonly isMultiplexed: boolean;
+  /** Whether an exchange is told of the connection that is made for it, and has it for itself. */
+  readonly knowsConnections: boolean;
   /** Makes a connection for a WebSocket: HTTP/1.1, and through a tunnel where there is a proxy. */
   readonly connectWebSocket: Connect;
   private readonly own: readonly (Dispatcher | null)[];
@@ -34,6 +36,7 @@ export class Transport {
     this.dispatcher = withCache(proxied(main), cache);
     this.uploader = uploader === null ? this.dispatcher : proxied(uploader);
     this.isMultiplexed = uploader !== null;
+    this.knowsConnections = isOurs && !http2;
     this.connectWebSocket = connectFor('webSockets');
     this.own = given === undefined ? [main, uploader] : [];
   }
@@ -68,7 +71,7 @@ function agentFor(options: ClientSessionOptions, connectFor: (use: Use) => Conne
   const keepAliveTimeout = Math.min(positive(keepAlive, 'keepAlive'), 2 ** 31 - 1);
   const connect = connector(connectFor('requests'));
   // The session has timeouts of its own, exact ones.
-  return makeAgent({ keepAliveTimeout, headersTimeout: 0, bodyTimeout: 0, allowH2, connect }, multiplexes);
+  return new Agent({ keepAliveTimeout, headersTimeout: 0, bodyTimeout: 0, allowH2, connect }, multiplexes);
 }
 
 function withCache(dispatcher: Dispatcher, cache: ClientSessionOptions['cache']): Dispatcher {

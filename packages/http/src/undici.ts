@@ -10,8 +10,6 @@ import ConnectorBuilder from 'undici/lib/core/connect.js';
 // @ts-expect-error
 import symbols from 'undici/lib/core/symbols.js';
 // @ts-expect-error
-import AgentClass from 'undici/lib/dispatcher/agent.js';
-// @ts-expect-error
 import DispatcherClass from 'undici/lib/dispatcher/dispatcher.js';
 // @ts-expect-error
 import PoolClass from 'undici/lib/dispatcher/pool.js';
@@ -20,13 +18,13 @@ import poolBase from 'undici/lib/dispatcher/pool-base.js';
 // @ts-expect-error
 import cacheInterceptorFunction from 'undici/lib/interceptor/cache.js';
 
-export const Agent: typeof undici.Agent = AgentClass;
 export const Dispatcher: typeof undici.Dispatcher = DispatcherClass;
 export const buildConnector: typeof undici.buildConnector = ConnectorBuilder;
 
 export const cacheInterceptor: typeof undici.interceptors.cache = cacheInterceptorFunction;
 export const kAddClient: unique symbol = poolBase.kAddClient;
 export const kBusy: unique symbol = symbols.kBusy;
+export const kConnected: unique symbol = symbols.kConnected;
 export const kDispatch: unique symbol = symbols.kDispatch;
 export const kFree: unique symbol = symbols.kFree;
 export const kNeedDrain: unique symbol = symbols.kNeedDrain;
@@ -35,11 +33,15 @@ export const kHTTP2Session: unique symbol = symbols.kHTTP2Session;
 export const kHTTPContext: unique symbol = symbols.kHTTPContext;
 export const kQueue: unique symbol = symbols.kQueue;
 export const kPendingIdx: unique symbol = symbols.kPendingIdx;
+export const kSize: unique symbol = symbols.kSize;
 
 /** With what of it undici's types do not tell. */
-interface InnerPool extends undici.Pool {
+export interface InnerPool extends undici.Pool {
+  readonly [kConnected]: number;
   /** How many of its connections have room. */
   readonly [kFree]: number;
+  /** How many requests it has, under way or waiting. */
+  readonly [kSize]: number;
   [kAddClient](client: undici.Client): this;
   [kDispatch](options: undici.Dispatcher.DispatchOptions, handler: undici.Dispatcher.DispatchHandler): boolean;
 }

@@ -173,3 +173,48 @@ test("the user's own signal ends a request with its own reason, and keeps no lis
   await expect(session.get('/', { signal })).rejects.toThrow(new RangeError('mine'));
   expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });
+
+test('a cancel that crosses a new connection does not cost later requests the one they share', async () => {
+  const held: (() => void)[] = [];
+  await using server = await httpServer((request, response) => {
+    if (request.url === '/hang') return;
+    if (request.url === '/held') held.push(() => response.end());
+    else response.end();
+  });
+  const lookups: (() => void)[] = [];
+  const lookup = (_host: string, _options: object, found: (error: null, addresses: object[]) => void) =>
+    lookups.push(() => found(null, [{ address: '127.0.0.1', family: 4 }]));
+  const connected = async () => {
+    await eventually(() => expect(lookups).toHaveLength(1));
+    lookups.shift()?.();
+  };
+  const baseUrl = server.url.replace('127.0.0.1', 'some.test');
+  await using session = new ClientSession({ baseUrl, connection: { lookup: lookup as never } });
+  const get = async (path: string) => {
+    await session.get(path).bytes();
+    await new Promise(setImmediate); // The connection may be used again.
+  };
+  const hanging = createTask(() => get('/hang'));
+  await connected();
+  await eventually(() => expect(server.seen).toHaveLength(1));
+  const crossing = createTask(() => get('/held'));
+  await eventually(() => expect(lookups).toHaveLength(1));
+  hanging.cancel();
+  await expect(hanging).rejects.toBeInstanceOf(CancelledError);
+  expect(await server.seen[0]!.closed).toBe(false);
+  await connected();
+  await eventually(() => expect(held).toHaveLength(1));
+  const other = createTask(() => get('/'));
+  await connected();
+  await other;
+  held[0]!();
+  await crossing;
+  const connections = server.connectionsMade();
+  for (let i = 0; i < 5; i++) {
+    const request = createTask(() => get('/'));
+    await eventually(() => expect(lookups.length > 0 || request.done()).toBe(true));
+    lookups.shift()?.();
+    await request;
+  }
+  expect(server.connectionsMade()).toBe(connections);
+});

@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
 import { CancelledError, createTask, Future, type Task, timeout } from '@aiokit/core';
 import { ClientConnectionError, ClientSession } from '@aiokit/http';
 import { expect, test } from 'vitest';
@@ -98,4 +99,46 @@ test('a server that is silent for sockRead is asked again, on another connection
   await expect(session.get('/', { timeout: { sockRead: 20 } })).rejects.toMatchObject({ phase: 'sockRead' });
   expect(server.seen).toHaveLength(6);
   await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
+
+test('an idempotent request that meets the end of a kept connection goes over another one, without being a retry', async () => {
+  const answered = new WeakSet<Socket>();
+  let closed = 0;
+  await using server = await httpServer((request, response) => {
+    const { socket } = request;
+    if (answered.has(socket)) closed++;
+    if (request.url === '/poison' || answered.has(socket)) return void socket.destroy();
+    answered.add(socket);
+    echo(request, response);
+  });
+  await using session = new ClientSession({ baseUrl: server.url });
+  while (closed < 5) {
+    expect((await session.put('/', { body: new Blob(['again']) }).json<Echoed>()).body).toBe('again');
+    await new Promise(setImmediate); // The connection may be used again.
+  }
+  const post = async () => {
+    for (;;) {
+      await session.post('/', { json: 1 }).bytes();
+      await new Promise(setImmediate);
+    }
+  };
+  await expect(post()).rejects.toBeInstanceOf(ClientConnectionError);
+  // A new connection that is closed tells something else.
+  await using other = new ClientSession({ baseUrl: server.url });
+  const before = server.seen.length;
+  await expect(other.get('/poison')).rejects.toBeInstanceOf(ClientConnectionError);
+  expect(server.seen).toHaveLength(before + 1);
+});
+
+test('an upload that broke off with its connection is tried again as often as was said', async () => {
+  let left = 2;
+  await using server = await httpServer((request, response) => {
+    if (left-- <= 0) return echo(request, response);
+    request.once('data', () => request.socket.destroy());
+  });
+  await using session = new ClientSession({ baseUrl: server.url, retry: { limit: 2, delay: 1 } });
+  const body = new Blob([Buffer.alloc(4 * 2 ** 20, 'x')]);
+  expect((await session.put('/', { body }).json<Echoed>()).body).toHaveLength(body.size);
+  left = 9;
+  await expect(session.put('/', { body })).rejects.toBeInstanceOf(ClientConnectionError);
 });
