@@ -3,10 +3,11 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { sleep } from '@aiokit/core';
-import { type ServeOptions, type Server, serve } from '@aiokit/http/server';
+import { acceptWebSocket, type ServeOptions, type Server, serve } from '@aiokit/http/server';
 import { Hono } from 'hono';
 import { expect, test } from 'vitest';
 import { eventually } from './support/eventually.ts';
+import { frame, headerBlock, preface } from './support/http2-frames.ts';
 
 const SEED = Number(process.env.AIOKIT_FUZZ_SEED ?? 1);
 const MUTANTS = Number(process.env.AIOKIT_FUZZ ?? 600);
@@ -264,16 +265,6 @@ test('the limits hold for HTTP/2', async () => {
   await server.close();
 });
 
-/** A frame of HTTP/2. @see https://www.rfc-editor.org/rfc/rfc9113#section-4.1 */
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
 // Node's own client says that the body is whole before it resets: raw frames do not.
 test.each([
   ['NO_ERROR', 0],
@@ -296,14 +287,8 @@ test.each([
   );
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
   socket.on('error', () => {});
-  const names = { ':method': 'POST', ':path': '/', ':scheme': 'http', ':authority': 'x', 'content-length': '1000' };
-  const literal = (text: string) => Buffer.concat([Buffer.of(text.length), Buffer.from(text)]);
-  const fields = Object.entries(names).map(([name, value]) =>
-    Buffer.concat([Buffer.of(0), literal(name), literal(value)]),
-  );
-  socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-  socket.write(frame(4, 0, 0, Buffer.alloc(0)));
-  socket.write(frame(1, 4, 1, Buffer.concat(fields)));
+  socket.write(preface());
+  socket.write(frame(1, 4, 1, headerBlock('POST', '/', { 'content-length': '1000' })));
   socket.write(frame(0, 0, 1, Buffer.from('half')));
   await eventually(() => expect(outcomes).toEqual(['begun']));
   socket.write(frame(3, 0, 1, Buffer.of(0, 0, 0, code)));
@@ -311,4 +296,34 @@ test.each([
   expect([outcomes, errors]).toEqual([['begun', 'told'], []]);
   socket.destroy();
   await server.close();
+});
+
+test.each([
+  ['breaks off', ''],
+  ['breaks the protocol', '\x7f\x7f\x7f\x7f'],
+])('a WebSocket client that %s is no failure of the handler', async (_, bytes) => {
+  const errors: unknown[] = [];
+  const outcomes: string[] = [];
+  const options = { port: 0, onError: (error: unknown) => errors.push(error) };
+  const handler = () =>
+    acceptWebSocket(async (socket) => {
+      outcomes.push('begun');
+      try {
+        for await (const _message of socket);
+      } catch (error) {
+        outcomes.push((error as Error).name);
+        throw error;
+      }
+    });
+  await using server = await serve(handler, options);
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  socket.on('error', () => {}).resume();
+  const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+  socket.write(`GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${key}\r\n\r\n`);
+  await eventually(() => expect(outcomes).toEqual(['begun']));
+  if (bytes === '') socket.destroy();
+  else socket.write(bytes);
+  await eventually(() => expect(server.statistics()).toMatchObject({ webSockets: 0, connections: 0 }));
+  expect([outcomes, errors]).toEqual([['begun', 'WebSocketClosedError'], []]);
+  socket.destroy();
 });

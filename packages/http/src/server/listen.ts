@@ -10,14 +10,22 @@ const CHECK_INTERVAL = 1_000;
 /** In bytes. */
 export const HEADER_SIZE = 16 * 1024;
 
+/** How long a client may take for what, in ms. */
+export function timesOf({ limits = {} }: ServeOptions) {
+  const { receiveTimeout = 300_000, keepAliveTimeout = 5_000 } = limits;
+  const { headersTimeout = Math.min(10_000, receiveTimeout) } = limits;
+  return { headersTimeout, receiveTimeout, keepAliveTimeout };
+}
+
 export function createNodeServer(options: ServeOptions, listener: RequestListener): AnyNodeServer {
   const { tls, http2 = false, limits = {} } = options;
-  const { receiveTimeout = 300_000 } = limits;
+  const { headersTimeout, receiveTimeout, keepAliveTimeout } = timesOf(options);
   const common = {
     maxHeaderSize: limits.headerSize ?? HEADER_SIZE,
-    headersTimeout: limits.headersTimeout ?? Math.min(10_000, receiveTimeout),
+    headersTimeout,
+    handshakeTimeout: headersTimeout,
     requestTimeout: receiveTimeout,
-    keepAliveTimeout: limits.keepAliveTimeout ?? 5_000,
+    keepAliveTimeout,
     connectionsCheckingInterval: CHECK_INTERVAL,
     noDelay: true,
   };

@@ -54,9 +54,9 @@ export interface ServerLimits {
   headerSize?: number | undefined;
   /** Bytes of a request's body. Default: 100 MiB. Beyond: 413. */
   bodySize?: number | null | undefined;
-  /** How long a client may take to send the headers, in ms. Default: 10,000. Beyond: 408. */
+  /** How long a client may take to send the headers, in ms. Default: 10,000. Beyond: 408; with HTTP/2, and for the handshake of TLS, the connection is closed. */
   headersTimeout?: number | undefined;
-  /** How long a client may take to send a whole request, in ms. Default: 300,000. Beyond: 408. */
+  /** How long a client may take to send a whole request, in ms. Default: 300,000. Beyond: 408; with HTTP/2 the stream is reset. */
   receiveTimeout?: number | undefined;
   /** How long a client may take nothing of the answer that is ready for it, in ms (it is looked at this often). Default: 60,000. */
   sendTimeout?: number | null | undefined;

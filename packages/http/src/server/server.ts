@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server as NodeServer, ServerResponse } from 'node:http';
-import { type Http2SecureServer, type Http2Server, Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
+import { type Http2SecureServer, type Http2Server, Http2ServerRequest } from 'node:http2';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { currentTask, detached, Event, type EventLoop, getRunningLoop, sleep, type Task, timeout } from '@aiokit/core';
@@ -8,12 +8,14 @@ import { Chain } from '../chain.ts';
 import type { FetchHandler, NodeBindings } from './app.ts';
 import { statusOfBadHeaders } from './bad-headers.ts';
 import { LONGEST_TIMER } from './check-options.ts';
-import { createNodeServer, HEADER_SIZE, listen } from './listen.ts';
+import { Http2Sessions } from './http2-sessions.ts';
+import { createNodeServer, HEADER_SIZE, listen, timesOf } from './listen.ts';
 import type { ServeOptions } from './options.ts';
 import { type RequestCounts, type RequestHost, RequestTask } from './request-task.ts';
 import { learnLightweightResponse } from './response-stream.ts';
 import type { RunningServer } from './serve.ts';
 import { type ClosingSignals, closeOnSignals } from './signals.ts';
+import { bytesTaken, isWaiting } from './slow-readers.ts';
 import { type UpgradeHost, UpgradeTask } from './upgrade-task.ts';
 import { endAsBySignal, isToldToEnd } from './worker.ts';
 
@@ -49,9 +51,9 @@ export class Server implements RunningServer {
   private readonly requests = new Chain<RequestTask>();
   private readonly upgrades = new Set<UpgradeTask>();
   private readonly backgroundTasks = new Set<Task<unknown>>();
-  /** How many bytes each had sent at the last look. */
+  /** How many bytes each had taken at the last look. */
   private readonly sockets = new Map<Socket, number>();
-  private readonly sessions = new Set<ServerHttp2Session>();
+  private readonly sessions: Http2Sessions;
   private readonly idle = new Event();
   private readonly closed = new Event();
   private closingOnce: Promise<void> | null = null;
@@ -74,6 +76,8 @@ export class Server implements RunningServer {
       { overrideGlobalObjects: options.overrideGlobalObjects ?? true },
     );
     learnLightweightResponse();
+    const requestsPerConnection = options.limits?.requestsPerConnection ?? Infinity;
+    this.sessions = new Http2Sessions({ ...timesOf(options), requestsPerConnection });
     this.node = createNodeServer(options, (incoming, outgoing) => this.receive(listener, incoming, outgoing));
     this.node.on('connection', (socket: Socket) => {
       this.sockets.set(socket, 0);
@@ -87,7 +91,7 @@ export class Server implements RunningServer {
       (isToldToEnd() ? this.endWorker() : this.close()).then(callback);
       return this.node as never;
     };
-    if (options.http2) this.followSessions(this.node as Http2Server);
+    if (options.http2) (this.node as Http2Server).on('session', (session) => this.sessions.follow(session));
     this.slowReaderCheck = this.cutSlowReaders();
   }
 
@@ -177,7 +181,7 @@ export class Server implements RunningServer {
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.node, () => resolve()));
     for (const { bindings } of this.requests) announceClose(bindings);
     for (const upgrade of this.upgrades) upgrade.sayGoodbye();
-    for (const session of this.sessions) session.close();
+    this.sessions.close();
     // In this time requests may still come in: what is under way is counted after it.
     await this.closeIdleConnections();
     if (!(await this.endWithin(gracefulTimeout))) {
@@ -222,7 +226,7 @@ export class Server implements RunningServer {
     // For Node, a connection on which nothing has come yet is an idle one.
     if (this.options.gracefulTimeout !== 0) await this.firstBytes();
     // Node takes an answer that is written for one that is sent: it would cut those of slow clients.
-    const areSending = [...this.sockets.keys()].some((socket) => socket.writableLength > 0);
+    const areSending = [...this.sockets.keys()].some(isWaiting);
     if (!areSending && 'closeIdleConnections' in this.node) this.node.closeIdleConnections();
   }
 
@@ -235,23 +239,8 @@ export class Server implements RunningServer {
   }
 
   private destroyConnections(): void {
-    for (const session of this.sessions) session.destroy();
+    this.sessions.destroy();
     for (const socket of this.sockets.keys()) socket.destroy();
-  }
-
-  private followSessions(node: Http2Server): void {
-    node.on('session', (session) => {
-      this.sessions.add(session);
-      session.on('close', () => this.sessions.delete(session));
-      let streams = 0;
-      session.on('stream', (stream) => {
-        streams++;
-        stream.on('close', () => streams--);
-      });
-      session.setTimeout(this.options.limits?.keepAliveTimeout ?? 5_000, () => {
-        if (streams === 0) session.close();
-      });
-    });
   }
 
   /** One look at all connections now and then: a timeout per socket would cost each request a timer. */
@@ -259,11 +248,12 @@ export class Server implements RunningServer {
     const { sendTimeout = 60_000 } = this.options.limits ?? {};
     if (sendTimeout === null) return undefined;
     const look = () => {
-      for (const [socket, sentBefore] of this.sockets) {
-        const sent = socket.bytesWritten - socket.writableLength;
-        if (socket.writableLength > 0 && sent === sentBefore) socket.destroy();
-        else this.sockets.set(socket, sent);
+      for (const [socket, takenBefore] of this.sockets) {
+        const taken = bytesTaken(socket);
+        if (isWaiting(socket) && taken === takenBefore) socket.destroy();
+        else this.sockets.set(socket, taken);
       }
+      this.sessions.cutSlowReaders();
     };
     return setInterval(look, Math.min(sendTimeout, LONGEST_TIMER)).unref();
   }

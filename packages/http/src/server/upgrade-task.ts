@@ -3,6 +3,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { detached, type EventLoop, isCancelled, type Task } from '@aiokit/core';
 import { WebSocketServer } from 'ws';
+import { WebSocketClosedError } from '../errors.ts';
 import { WebSocketConnection } from '../websocket.ts';
 import type { AcceptOptions, WebSocketHandler } from './accept-websocket.ts';
 import type { FetchHandler } from './app.ts';
@@ -95,12 +96,18 @@ export class UpgradeTask implements RequestContext {
       if (this.accepted === null) refuse(this.socket, response.status === 200 ? 400 : response.status);
       else await this.talk(this.accepted.handler, this.accepted.options);
     } catch (error) {
-      if (this.ending === null || !isCancelled(error)) this.host.report(error, this.name);
+      if (!this.isOfClient(error)) this.host.report(error, this.name);
       if (this.connection === null) refuse(this.socket, 500);
     } finally {
       // Nobody's cancel is to reach this: the request is over when it is.
       detached(() => this.endChildren());
     }
+  }
+
+  /** A client that breaks off, or the rules of the protocol, is no failure of the handler. */
+  private isOfClient(error: unknown): boolean {
+    if (this.ending !== null && isCancelled(error)) return true;
+    return error instanceof WebSocketClosedError && error.closeCode === this.connection?.closeCode;
   }
 
   private async endChildren(): Promise<void> {
