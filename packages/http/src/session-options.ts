@@ -19,7 +19,7 @@ export interface ClientSessionOptions extends CommonOptions {
   limit?: number | undefined;
   /** The same for each host. Default: no limit but `limit`. */
   limitPerHost?: number | undefined;
-  /** How long an idle connection is kept, in ms. Default: 15,000. */
+  /** How long an idle connection is kept, in ms; less long where the server says so. Default: 15,000. */
   keepAlive?: number | undefined;
   /** Options of `tls.connect` and `net.connect` for new connections: `ca`, `cert`, `key`, `rejectUnauthorized`, `lookup`, … */
   connection?: ConnectionOptions | undefined;

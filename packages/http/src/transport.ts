@@ -71,7 +71,8 @@ function agentFor(options: ClientSessionOptions, connectFor: (use: Use) => Conne
   const keepAliveTimeout = Math.min(positive(keepAlive, 'keepAlive'), 2 ** 31 - 1);
   const connect = connector(connectFor('requests'));
   // The session has timeouts of its own, exact ones.
-  return new Agent({ keepAliveTimeout, headersTimeout: 0, bodyTimeout: 0, allowH2, connect }, multiplexes);
+  const timeouts = { keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout, headersTimeout: 0, bodyTimeout: 0 };
+  return new Agent({ ...timeouts, allowH2, connect }, multiplexes);
 }
 
 function withCache(dispatcher: Dispatcher, cache: ClientSessionOptions['cache']): Dispatcher {

@@ -218,3 +218,12 @@ test('a cancel that crosses a new connection does not cost later requests the on
   }
   expect(server.connectionsMade()).toBe(connections);
 });
+
+test('an idle connection is kept for keepAlive and no longer, whatever the server offers', async () => {
+  await using server = await httpServer((_, response) => response.end());
+  server.server.keepAliveTimeout = 600_000; // Its answers say so.
+  await using session = new ClientSession({ baseUrl: server.url, keepAlive: 100 });
+  const { headers } = await session.get('/');
+  expect(headers.get('keep-alive')).toBe('timeout=600');
+  await eventually(async () => expect(await server.openConnections()).toBe(0));
+});
