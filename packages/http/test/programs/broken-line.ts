@@ -19,19 +19,27 @@ function isDead(pid: number): boolean {
   return threads.length === 1 && readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ');
 }
 
-const server = await serve(() => new Response(), { port: 0, workers: 2, drainDelay: 1, log: () => {} });
-if (cluster.isPrimary) {
+let listening = 0;
+cluster.on('listening', (worker) => ++listening === 2 && worker.send('both listen'));
+
+const server = await serve(() => new Response(), {
+  port: 0,
+  workers: 2,
+  drainDelay: dying === 'worker' ? 1 : 0,
+  log: () => {},
+});
+if (cluster.isPrimary && dying === 'worker') {
   const [worker] = Object.values(cluster.workers ?? {});
   const pid = worker?.process.pid as number;
-  if (dying === 'worker') {
-    process.kill(pid, 'SIGKILL');
-    while (!isDead(pid));
-    await server.close();
-    console.log('closed');
-  }
-} else if (dying === 'first') {
-  const first = process.ppid;
-  process.kill(first, 'SIGKILL');
-  while (process.ppid === first);
+  process.kill(pid, 'SIGKILL');
+  while (!isDead(pid));
   await server.close();
+  console.log('closed');
+} else if (cluster.isWorker && dying === 'first') {
+  process.once('message', () => {
+    const first = process.ppid;
+    process.kill(first, 'SIGKILL');
+    while (process.ppid === first);
+    server.close();
+  });
 }
