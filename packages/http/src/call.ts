@@ -3,53 +3,26 @@
  * them is the answer: a redirect leads to the next, a failure may be tried again.
  */
 
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { type CancelledError, currentDeadline, currentTask, type Operation, trackIO } from '@aiokit/core';
 import type { Dispatcher } from 'undici';
+import type { CallHost } from './call-host.ts';
 import type { Linked } from './chain.ts';
-import type { Collapser } from './collapsing.ts';
-import type { Applicant, ConnectionGate, Ticket } from './connection-gate.ts';
-import {
-  ClientError,
-  ClientResponseError,
-  ClientTimeoutError,
-  type TimeoutPhase,
-  TooManyRedirectsError,
-} from './errors.ts';
+import type { Applicant, Ticket } from './connection-gate.ts';
+import { ClientError, ClientResponseError, ClientTimeoutError, type TimeoutPhase } from './errors.ts';
 import { Exchange, type ExchangeOwner } from './exchange.ts';
-import type { HeaderRecord } from './headers.ts';
+import { type HeaderRecord, withCookie } from './headers.ts';
 import type { BodyOwner } from './incoming-body.ts';
 import { type Leftover, releaseWithTask } from './leftovers.ts';
-import type { OutgoingBody } from './outgoing-body.ts';
-import { redirected, redirectTarget } from './redirect.ts';
+import { type OutgoingBody, withLength } from './outgoing-body.ts';
+import { redirected, redirectTarget, tooManyRedirects } from './redirect.ts';
 import type { PreparedRequest } from './request.ts';
 import { ClientResponse, type Redirection } from './response.ts';
-import { metClosing, nextTry, type RetryBudget, type RetryPolicy, retryAfter, wasRefused } from './retry.ts';
+import { metClosing, nextTry, type RetryPolicy, retryAfter, wasRefused } from './retry.ts';
 import type { StandardSchema } from './schema.ts';
 import { TimedBridge } from './timed-bridge.ts';
-import { isTraced, type RequestTrace, redirectChannel, requestChannel, retryChannel } from './tracing.ts';
-
-/** What a call needs of its session. */
-export interface CallHost {
-  readonly dispatcher: Dispatcher;
-  /** The same for streamed bodies. */
-  readonly uploader: Dispatcher;
-  /** Whether requests may share a connection at the same time. */
-  readonly isMultiplexed: boolean;
-  /** Whether an exchange is told of the connection that is made for it, and has it for itself. */
-  readonly knowsConnections: boolean;
-  readonly gate: ConnectionGate;
-  /** Where equal requests meet, if they are to. */
-  readonly collapser: Collapser | null;
-  readonly budget: RetryBudget;
-  readonly cookies: CookieKeeper | null;
-  ended(call: Call): void;
-}
-
-export interface CookieKeeper {
-  headerFor(url: URL): string;
-  store(url: URL, setCookie: string | readonly string[]): void;
-}
+import { isTraced, type RequestTrace, traceCall, traceRedirect, traceRetry } from './tracing.ts';
+import { Upload } from './upload.ts';
 
 /** How often a request is sent again that a server has probably not even looked at. */
 const REFUSALS = 3;
@@ -83,8 +56,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
   private exchange: Exchange | null = null;
   private ticket: Ticket | null = null;
   private operation: Operation | null = null;
-  private upload: { readonly readableEnded: boolean } | null = null;
-  private uploadError: Error | null = null;
+  private upload: Upload | null = null;
   private leftover: Leftover | null = null;
   /** @internal */ _over = false;
 
@@ -133,22 +105,9 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     return `Request ${this.label}`;
   }
 
-  /** The five events of a tracing channel, by hand: around the send, and around the end. */
   private trace(): void {
-    const trace: RequestTrace = { method: this.method, url: this.url.href, attempt: 0 };
-    this.traced = trace;
-    requestChannel.start.runStores(trace, () => this.send());
-    requestChannel.end.publish(trace);
-    this.addDoneCallback((call) => {
-      try {
-        trace.response = call.result();
-      } catch (error) {
-        trace.error = error;
-        requestChannel.error.publish(trace);
-      }
-      requestChannel.asyncStart.publish(trace);
-      requestChannel.asyncEnd.publish(trace);
-    });
+    this.traced = { method: this.method, url: this.url.href, attempt: 0 };
+    traceCall(this, this.traced, () => this.send());
   }
 
   /** @internal Ends it wherever it is: its session closes. */
@@ -196,8 +155,9 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     const isUnseen = wasRefused(error) || (this.host.knowsConnections && metClosing(exchange, this.method, error));
     if (isUnseen && this.body?.replayable !== false && this.refusals++ < REFUSALS) return this.send();
     const { retry } = this.request;
-    if (retry !== null && this.uploadError === null && this.tryAgain(retry, null)) return;
-    this.fail(this.uploadError ?? error);
+    const uploadError = this.upload?.error ?? null;
+    if (retry !== null && uploadError === null && this.tryAgain(retry, null)) return;
+    this.fail(uploadError ?? error);
   }
 
   private get label(): string {
@@ -218,7 +178,14 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
   /** @internal */
   admitted(ticket: Ticket): void {
     const { dispatcher, uploader } = this.host;
-    this.open(ticket).start(this.body?.isStream ? uploader : dispatcher, this.dispatchOptions());
+    try {
+      const options = this.dispatchOptions();
+      this.open(ticket).start(this.body?.isStream ? uploader : dispatcher, options);
+    } catch (error) {
+      // The user's function for a body threw.
+      ticket.release();
+      this.fail(error as Error);
+    }
   }
 
   private open(ticket: Ticket | null): Exchange {
@@ -227,12 +194,12 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
   }
 
   private dispatchOptions(): Dispatcher.DispatchOptions {
-    const { url, origin, method, host } = this;
+    const { url, origin, method, headers, body, host } = this;
     const options: Dispatcher.DispatchOptions = {
       origin,
       path: url.pathname + url.search,
       method,
-      headers: this.outgoingHeaders(),
+      headers: withCookie(withLength(headers, body), host.cookies?.headerFor(url) ?? ''),
       body: this.openBody(),
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -241,26 +208,10 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     return options;
   }
 
-  private outgoingHeaders(): HeaderRecord {
-    const { headers, body, host, url } = this;
-    let cookie = host.cookies?.headerFor(url) ?? '';
-    const isStream = body !== null && body.length !== null && body.isStream;
-    if (cookie === '' && !isStream) return headers;
-    const complete = { ...headers };
-    if (typeof headers.cookie === 'string' && cookie !== '') cookie = `${headers.cookie}; ${cookie}`;
-    if (cookie !== '') complete.cookie = cookie;
-    if (isStream) complete['content-length'] = String(body.length);
-    return complete;
-  }
-
   private openBody(): string | Uint8Array | Readable | null {
     if (this.body === null) return null;
     const content = this.body.open();
-    if (typeof content === 'string' || content instanceof Uint8Array) return content;
-    content.on('error', (error) => {
-      if (this.upload === content) this.uploadError ??= error;
-    });
-    this.upload = content;
+    if (content instanceof Readable) this.upload = new Upload(content);
     return content;
   }
 
@@ -269,8 +220,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     exchange.body?.release(exchange.remaining);
     const { maxRedirects } = this.request;
     if (this.history.length >= maxRedirects) {
-      const path = [...this.history.map(({ url }) => url), this.url.href].join(' -> ');
-      return this.fail(new TooManyRedirectsError(`${this.label}: more than maxRedirects (${maxRedirects}): ${path}`));
+      return this.fail(tooManyRedirects(this.label, maxRedirects, this.history, this.url));
     }
     this.history = [...this.history, { status, url: this.url.href }];
     const { method, url, headers, body } = this;
@@ -284,10 +234,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     } catch (error) {
       return this.fail(error as Error);
     }
-    if (this.traced !== null) {
-      this.traced.url = target.href;
-      redirectChannel.publish(this.traced);
-    }
+    if (this.traced !== null) traceRedirect(this.traced, target);
     this.send();
   }
 
@@ -299,10 +246,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     const when = nextTry(policy, { method, body, attempts, asked, now: clock.now(), until }, this.host.budget);
     if (when === null) return false;
     this.attempts++;
-    if (this.traced !== null) {
-      this.traced.attempt = this.attempts;
-      retryChannel.publish(this.traced);
-    }
+    if (this.traced !== null) traceRetry(this.traced, this.attempts);
     this.endOperation();
     this.clearTimers();
     this.exchange = null;
@@ -384,7 +328,7 @@ export class Call extends TimedBridge<ClientResponse> implements ExchangeOwner, 
     if (ms === null || exchange === null || this._over) return;
     const now = this.clock.now();
     // The server owes us nothing while we send, or while our reader is slow.
-    const owes = this.upload?.readableEnded !== false && (exchange.body === null || exchange.body.flowing);
+    const owes = this.upload?.isUnderWay !== true && (exchange.body === null || exchange.body.flowing);
     if (!owes) exchange.lastRead = now;
     if (now - exchange.lastRead >= ms) return this.expire('sockRead', ms);
     this.setTimer(

@@ -60,6 +60,12 @@ export function headerValue(name: string, value: unknown): string {
   );
 }
 
+/** With a cookie beside those that are there. */
+export function withCookie(headers: HeaderRecord, cookie: string): HeaderRecord {
+  if (cookie === '') return headers;
+  return { ...headers, cookie: [headers.cookie ?? [], cookie].flat().join('; ') };
+}
+
 /** A header as one text: what came more than once is joined, as the platform's Headers does. (undici's types deny that it may.) */
 export function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
   const value = headers[name];

@@ -1,6 +1,7 @@
 /** Request bodies: what a user may give, and how it becomes bytes. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Readable } from 'node:stream';
+import type { HeaderRecord } from './headers.ts';
 import { MultipartBody, type MultipartInput } from './multipart.ts';
 import { addParams, type Params } from './params.ts';
 
@@ -31,6 +32,12 @@ export interface OutgoingBody {
   /** Whether `open` may be called again. */
   readonly replayable: boolean;
   open(): string | Uint8Array | Readable;
+}
+
+/** A body in memory has its length from undici, a stream has it from here. */
+export function withLength(headers: HeaderRecord, body: OutgoingBody | null): HeaderRecord {
+  if (body === null || !body.isStream || body.length === null) return headers;
+  return { ...headers, 'content-length': String(body.length) };
 }
 
 export function encodeBody({ json, form, multipart, body }: BodyInput): OutgoingBody | null {

@@ -1,7 +1,8 @@
-import { ClientError } from './errors.ts';
+import { ClientError, TooManyRedirectsError } from './errors.ts';
 import type { HeaderRecord } from './headers.ts';
 import type { OutgoingBody } from './outgoing-body.ts';
 import { withoutCredentials } from './request.ts';
+import type { Redirection } from './response.ts';
 
 /** @see https://fetch.spec.whatwg.org/#http-redirect-fetch */
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
@@ -48,4 +49,9 @@ export function redirected({ method, url, headers, body }: Redirectable, status:
 function keepsMethod(status: number, method: string): boolean {
   if (status === 303) return method === 'GET' || method === 'HEAD';
   return !(method === 'POST' && (status === 301 || status === 302));
+}
+
+export function tooManyRedirects(label: string, max: number, history: readonly Redirection[], last: URL): ClientError {
+  const way = [...history.map(({ url }) => url), last.href].join(' -> ');
+  return new TooManyRedirectsError(`${label}: more than maxRedirects (${max}): ${way}`);
 }

@@ -1,6 +1,7 @@
 import { InvalidStateError } from '@aiokit/core';
 import type { App } from './app-dispatcher.ts';
-import { Call, type CallHost } from './call.ts';
+import { Call } from './call.ts';
+import type { CallHost } from './call-host.ts';
 import { Chain } from './chain.ts';
 import { positive } from './checks.ts';
 import { Collapser } from './collapsing.ts';

@@ -7,6 +7,7 @@
  * @see https://nodejs.org/api/diagnostics_channel.html#class-tracingchannel
  */
 import { channel, tracingChannel } from 'node:diagnostics_channel';
+import type { Future } from '@aiokit/core';
 import type { ClientResponse } from './response.ts';
 
 /** A call of a session, filled in as it goes on. */
@@ -20,10 +21,36 @@ export interface RequestTrace {
   error?: unknown;
 }
 
-export const requestChannel = tracingChannel<unknown, RequestTrace>('aiokit:http:request');
-export const redirectChannel = channel('aiokit:http:redirect');
-export const retryChannel = channel('aiokit:http:retry');
+const requestChannel = tracingChannel<unknown, RequestTrace>('aiokit:http:request');
+const redirectChannel = channel('aiokit:http:redirect');
+const retryChannel = channel('aiokit:http:retry');
 
 export function isTraced(): boolean {
   return requestChannel.hasSubscribers || redirectChannel.hasSubscribers || retryChannel.hasSubscribers;
+}
+
+/** The five events of a tracing channel, by hand: around the send, and around the end. */
+export function traceCall(call: Future<ClientResponse>, trace: RequestTrace, send: () => void): void {
+  requestChannel.start.runStores(trace, send);
+  requestChannel.end.publish(trace);
+  call.addDoneCallback(() => {
+    try {
+      trace.response = call.result();
+    } catch (error) {
+      trace.error = error;
+      requestChannel.error.publish(trace);
+    }
+    requestChannel.asyncStart.publish(trace);
+    requestChannel.asyncEnd.publish(trace);
+  });
+}
+
+export function traceRedirect(trace: RequestTrace, target: URL): void {
+  trace.url = target.href;
+  redirectChannel.publish(trace);
+}
+
+export function traceRetry(trace: RequestTrace, attempt: number): void {
+  trace.attempt = attempt;
+  retryChannel.publish(trace);
 }

@@ -133,6 +133,23 @@ test.each([
   expect(raw.equals(compress(Buffer.from(text)))).toBe(true);
 });
 
+test('a body function that throws fails its own request alone, whoever made room for it', async () => {
+  await using server = await httpServer(echo);
+  await using session = new ClientSession({ baseUrl: server.url, limit: 1 });
+  const body = (): never => {
+    throw new RangeError('no such file');
+  };
+  await expect(session.post('/', { body })).rejects.toThrow(new RangeError('no such file'));
+  expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
+  const first = session.get('/').json<Echoed>();
+  const second = rejection(session.post('/', { body }));
+  const third = session.get('/third').json<Echoed>();
+  expect((await first).url).toBe('/');
+  expect(await second).toEqual(new RangeError('no such file'));
+  expect((await third).url).toBe('/third');
+  expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
+});
+
 /** Answers with bytes that went through these, the first one first. */
 async function encodingServer(bytes: Buffer, encodings: string | string[], ...compress: ((bytes: Buffer) => Buffer)[]) {
   const encoded = compress.reduce((inner, one) => one(inner), bytes);
