@@ -160,6 +160,26 @@ test('a reset HTTP/2 stream cancels its request, and only that', async () => {
   client.close();
 });
 
+test('HTTP/2: a stream that fails is reset as failed, so that nobody takes half of it for the whole', async () => {
+  const errors: unknown[] = [];
+  const half = async function* () {
+    yield 'half';
+    await sleep(1);
+    throw new Error('secret');
+  };
+  const options = { port: 0, http2: true, onError: (error: unknown) => errors.push(error) };
+  await using server = await serve(() => streamed(half), options);
+  const client = connectHttp2(server.url);
+  const stream = client.request({ ':path': '/' }).setEncoding('utf8');
+  let text = '';
+  stream.on('data', (chunk) => {
+    text += chunk;
+  });
+  await expect(once(stream, 'end')).rejects.toThrow('Stream closed with error code NGHTTP2_INTERNAL_ERROR');
+  expect([text, errors]).toMatchObject(['half', [{ message: 'secret' }]]);
+  client.close();
+});
+
 test.each([
   ['too many headers', `GET / HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
   ['nonsense', 'nonsense\r\n\r\n', 400],

@@ -14,6 +14,7 @@ import type { Linked } from '../chain.ts';
 import type { FetchHandler, NodeBindings } from './app.ts';
 import { Children } from './children.ts';
 import { follow, unfollow } from './connection.ts';
+import { cutOff } from './cut-off.ts';
 import { failWhenReset, limitBody } from './limit-body.ts';
 import { bindTask, type Ending, inheritRequest, isAbortedUpload, type RequestContext } from './request-context.ts';
 import { ClientLeft, sendStream, streamIn } from './response-stream.ts';
@@ -177,8 +178,7 @@ export class RequestTask implements RequestContext, Linked<RequestTask> {
     try {
       await sendStream(response, stream, this.bindings);
     } catch (error) {
-      // A client that gets a clean end would take half an answer for a whole one.
-      outgoing.destroy();
+      cutOff(outgoing);
       if (error instanceof ClientLeft) this.ending ??= 'client left';
       else if (this.ending === null || !isCancelled(error)) this.fail(error);
     }
