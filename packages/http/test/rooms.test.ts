@@ -5,7 +5,7 @@ import { Hono } from 'hono';
 import { expect, test } from 'vitest';
 import { eventually } from './support/eventually.ts';
 
-test('members of a room hear each other, nobody else does, and one who is lost leaves it', async () => {
+test('members of a room hear each other, nobody else does, and one who leaves is forgotten', async () => {
   const rooms = new Map<string, Set<WebSocketConnection>>();
   const app = new Hono();
   app.get('/rooms/:name', (c) =>
