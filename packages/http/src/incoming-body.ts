@@ -38,6 +38,8 @@ export class IncomingBody {
   private total = 0;
   private state: 'open' | 'ended' | 'failed' = 'open';
   private error: Error | null = null;
+  /** How its end was given to somebody. */
+  private taken: 'whole' | 'in pieces' | null = null;
   private reader: Reader | null = null;
   private operation: Operation | null = null;
   private paused = false;
@@ -106,6 +108,7 @@ export class IncomingBody {
   /** The next piece; `null` at the end. */
   read(): Future<Uint8Array | null> {
     this.requireFree();
+    if (this.taken === 'whole') throw this.alreadyRead();
     const future = new BodyRead<Uint8Array | null>(this);
     const chunk = this.chunks.shift();
     if (chunk !== undefined) {
@@ -115,6 +118,7 @@ export class IncomingBody {
     } else if (this.state === 'open') {
       this.wait({ kind: 'chunk', future });
     } else {
+      this.taken = 'in pieces';
       this.finish(future, null);
     }
     return future;
@@ -123,6 +127,8 @@ export class IncomingBody {
   /** Everything that was not read yet. */
   readAll(): Future<Buffer> {
     this.requireFree();
+    if (this.taken !== null && this.error === null) throw this.alreadyRead();
+    this.taken = 'whole';
     const future = new BodyRead<Buffer>(this);
     if (this.state === 'open') this.wait({ kind: 'all', future });
     else this.finish(future, this.error === null ? this.takeAll() : EMPTY);
@@ -171,6 +177,7 @@ export class IncomingBody {
   private settle(value: Uint8Array | null): void {
     const { reader } = this;
     this.reader = null;
+    if (value === null) this.taken = 'in pieces';
     (reader?.future as Future<unknown> | undefined)?.setResult(value);
     this.endWait();
   }
@@ -209,6 +216,11 @@ export class IncomingBody {
     if (this.reader !== null) {
       throw new TypeError(`${this.source.label}: the body has one reader at a time, and another task is reading it`);
     }
+    if (this.dumping) throw releasedEarly(this.source.label);
+  }
+
+  private alreadyRead(): TypeError {
+    return new TypeError(`${this.source.label}: the body has been read already`);
   }
 }
 

@@ -1,9 +1,11 @@
+import { decoderFor } from './charset.ts';
+
 /** Splits bytes into lines at `\n`, `\r\n` or `\r`, whatever the pieces; a last line without an end counts, too. */
 export async function* linesOf(
   bytes: AsyncIterable<Uint8Array>,
   charset = 'utf-8',
 ): AsyncGenerator<string, void, undefined> {
-  const decoder = new TextDecoder(charset);
+  const decoder = decoderFor(charset);
   let rest = '';
   for await (const chunk of bytes) {
     rest += decoder.decode(chunk, { stream: true });

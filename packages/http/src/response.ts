@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { charsetOf, decode } from './charset.ts';
 import { ClientResponseError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { headerOf, toHeaders } from './headers.ts';
@@ -165,22 +166,5 @@ export class ClientResponse implements AsyncDisposable, AsyncIterable<Uint8Array
         { cause: error },
       );
     }
-  }
-}
-
-function charsetOf(contentType: string | undefined): string {
-  return /;\s*charset="?([^",;\s]+)/i.exec(contentType ?? '')?.[1]?.toLowerCase() ?? 'utf-8';
-}
-
-function decode(bytes: Buffer, contentType: string | undefined): string {
-  const charset = charsetOf(contentType);
-  if (charset === 'utf-8' || charset === 'utf8') {
-    const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-    return bytes.toString('utf8', hasMark ? 3 : 0);
-  }
-  try {
-    return new TextDecoder(charset).decode(bytes);
-  } catch {
-    return bytes.toString('utf8'); // A charset that nobody knows: the bytes are all there is.
   }
 }

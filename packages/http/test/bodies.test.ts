@@ -209,6 +209,46 @@ test('a response that is released while its decoders wait for each other gives u
   await eventually(async () => expect(await server.openConnections()).toBe(0));
 });
 
+test('a body is given once: nobody takes nothing for it', async () => {
+  await using server = await httpServer((_, response) => response.end('all of it'));
+  await using session = new ClientSession({ baseUrl: server.url });
+  const read = new TypeError(`GET ${server.url}/: the body has been read already`);
+  const shared = await session.get('/');
+  const both = await Promise.allSettled([shared.text(), shared.text()]);
+  expect(both[0]).toEqual({ status: 'fulfilled', value: 'all of it' });
+  expect(both[1]).toMatchObject({ status: 'rejected', reason: expect.any(TypeError) });
+  expect(await shared.text()).toBe('all of it'); // It was kept.
+  await expect(Array.fromAsync(shared.lines())).rejects.toThrow(read);
+  const iterated = await session.get('/');
+  expect(await Array.fromAsync(iterated.lines())).toEqual(['all of it']);
+  await expect(iterated.text()).rejects.toThrow(read);
+});
+
+test('a response that was released gives nothing, instead of an empty text', async () => {
+  const end = new Future<void>();
+  await using server = await httpServer((_, response) => {
+    response.write('half');
+    end.then(() => response.end());
+  });
+  await using session = new ClientSession({ baseUrl: server.url });
+  const response = await session.get('/');
+  response.release();
+  const gone = `GET ${server.url}/: the response was released before its end`;
+  await expect(response.text()).rejects.toThrow(gone);
+  end.setResult();
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+  await expect(response.text()).rejects.toThrow(gone);
+});
+
+test('lines in a charset that nobody knows are the bytes, as text() is', async () => {
+  await using server = await httpServer((_, response) => {
+    response.setHeader('content-type', 'text/plain; charset=x-nobody');
+    response.end('one\ntwo');
+  });
+  await using session = new ClientSession({ baseUrl: server.url });
+  expect(await Array.fromAsync((await session.get('/')).lines())).toEqual(['one', 'two']);
+});
+
 test('a content-type that comes twice is the first one', async () => {
   await using server = await httpServer((_, response) => {
     response.setHeader('content-type', ['text/plain; charset=latin1', 'text/html']);
