@@ -51,9 +51,13 @@ export function encodeBody({ json, form, multipart, body }: BodyInput): Outgoing
 }
 
 function encodeJson(json: unknown): OutgoingBody {
-  const text = JSON.stringify(json);
-  if (text === undefined) throw new TypeError(`json must be a value that JSON can express, got ${typeof json}`);
-  return inMemory(text, 'application/json');
+  return inMemory(toJson(json), 'application/json');
+}
+
+export function toJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`json must be a value that JSON can express, got ${typeof value}`);
+  return text;
 }
 
 function encodeForm(form: NonNullable<BodyInput['form']>): OutgoingBody {

@@ -3,6 +3,7 @@ import { Bridge, type CancelledError, Future, type Operation, shield, trackIO } 
 import type { WebSocket as RawWebSocket } from 'ws';
 import { WebSocketClosedError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { toJson } from './outgoing-body.ts';
 import { type StandardSchema, validated } from './schema.ts';
 
 /** A text arrives as a string, everything else as bytes. */
@@ -135,7 +136,7 @@ export class WebSocketConnection implements AsyncDisposable, AsyncIterable<Messa
   }
 
   sendJson(value: unknown): Promise<void> {
-    return this.send(JSON.stringify(value));
+    return this.send(toJson(value));
   }
 
   /** Closes: tells the peer, and waits for its answer, at most `closeTimeout`. Messages not received yet are lost. */
@@ -147,9 +148,9 @@ export class WebSocketConnection implements AsyncDisposable, AsyncIterable<Messa
 
   /** @internal As `close`, but on nobody's behalf who would wait for it. */
   async _sayGoodbye(code: number, reason = ''): Promise<void> {
+    this.raw.close(code, reason);
     const terminate = setTimeout(() => this.raw.terminate(), this.closeTimeout);
     this.raw.resume();
-    this.raw.close(code, reason);
     try {
       await shield(this.goodbye); // Others may wait for it, too.
     } finally {

@@ -259,6 +259,19 @@ test('a session that closes ends what is still being opened', async () => {
   server.close();
 });
 
+test('what cannot be sent, and a close code that is none, are said, and the connection stays', async () => {
+  await using server = await serveSocket(echo);
+  await using session = new ClientSession();
+  await using socket = await session.wsConnect(server.url, { closeTimeout: 20 });
+  expect(() => socket.sendJson(undefined)).toThrow(
+    new TypeError('json must be a value that JSON can express, got undefined'),
+  );
+  await expect(socket.close(99)).rejects.toThrow(TypeError);
+  await sleep(40); // closeTimeout is over.
+  await socket.sendJson({ still: 'here' });
+  expect(await socket.receiveJson()).toEqual({ still: 'here' });
+});
+
 test('a plain request for a WebSocket is told to upgrade', async () => {
   await using server = await serveSocket(echo);
   expect((await fetch(server.url)).status).toBe(426);
