@@ -22,13 +22,18 @@ afterAll(() => {
 
 const limits = { headersTimeout: 300, receiveTimeout: 600, keepAliveTimeout: 200, sendTimeout: 300 };
 
-type Transport = Pick<ServeOptions, 'http2'> & { readonly tls?: boolean };
+type Transport = Pick<ServeOptions, 'http2'> & {
+  readonly tls?: boolean;
+  /** Whether the client negotiates HTTP/1.1 with a server that has both. */
+  readonly http1?: boolean;
+};
 
 /** A server, and a client that has sent `bytes` to it and reads nothing, or does. */
-async function held({ tls: isSecure = false, ...transport }: Transport, bytes: string | Buffer, reads: boolean) {
+async function held({ tls: isSecure = false, http1, ...transport }: Transport, bytes: string | Buffer, reads: boolean) {
   const server = await serve(
     async (request) => {
       if (request.method === 'POST') return new Response(await request.text());
+      if (request.url.endsWith('/small')) return new Response('small');
       if (request.url.endsWith('/big')) return new Response(new Uint8Array(30_000_000));
       return streamed(async function* () {
         for (;;) yield new Uint8Array(64 * 1024);
@@ -37,7 +42,7 @@ async function held({ tls: isSecure = false, ...transport }: Transport, bytes: s
     { port: 0, ...transport, limits, ...(isSecure && { tls }) },
   );
   const port = Number(new URL(server.url).port);
-  const ALPNProtocols = [transport.http2 ? 'h2' : 'http/1.1'];
+  const ALPNProtocols = [transport.http2 && !http1 ? 'h2' : 'http/1.1'];
   const client = isSecure
     ? connectTls({ port, host: '127.0.0.1', ca: tls.cert, ALPNProtocols })
     : connect(port, '127.0.0.1');
@@ -86,6 +91,11 @@ test.each<[string, Transport, string | Buffer]>([
   ['nothing', {}, ''],
   ['half a header', {}, 'GET / HT'],
   ['half a body', {}, half(false)],
+  ['one request', {}, get('/small')],
+  ['nothing, HTTP/1.1 beside HTTP/2', { http2: true, http1: true, tls: true }, ''],
+  ['half a header, HTTP/1.1 beside HTTP/2', { http2: true, http1: true, tls: true }, 'GET / HT'],
+  ['half a body, HTTP/1.1 beside HTTP/2', { http2: true, http1: true, tls: true }, half(false)],
+  ['one request, HTTP/1.1 beside HTTP/2', { http2: true, http1: true, tls: true }, get('/small')],
   ['nothing over HTTP/2', { http2: true }, ''],
   ['the preface of HTTP/2', { http2: true }, preface()],
   ['half a header frame', { http2: true }, Buffer.concat([preface(), narrow('/').subarray(-20, -5)])],

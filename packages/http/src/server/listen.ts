@@ -20,28 +20,28 @@ export function timesOf({ limits = {} }: ServeOptions) {
 export function createNodeServer(options: ServeOptions, listener: RequestListener): AnyNodeServer {
   const { tls, http2 = false, limits = {} } = options;
   const { headersTimeout, receiveTimeout, keepAliveTimeout } = timesOf(options);
-  const common = {
+  const http1 = {
     maxHeaderSize: limits.headerSize ?? HEADER_SIZE,
     headersTimeout,
-    handshakeTimeout: headersTimeout,
     requestTimeout: receiveTimeout,
     keepAliveTimeout,
     connectionsCheckingInterval: CHECK_INTERVAL,
-    noDelay: true,
   };
-  const settings = { maxHeaderListSize: common.maxHeaderSize };
+  const settings = { maxHeaderListSize: http1.maxHeaderSize };
+  const secure = { ...tls, handshakeTimeout: headersTimeout, noDelay: true };
   const server = makeServer();
   if (limits.connections != null) server.maxConnections = limits.connections;
-  if ('maxRequestsPerSocket' in server) server.maxRequestsPerSocket = limits.requestsPerConnection ?? 0;
-  return server;
+  return Object.assign(server, { maxRequestsPerSocket: limits.requestsPerConnection ?? 0 });
 
   function makeServer(): AnyNodeServer {
+    if (http2 && tls === undefined) return createHttp2Server({ settings }, listener as never);
     if (http2) {
-      if (tls !== undefined)
-        return createSecureServer({ ...common, ...tls, settings, allowHTTP1: true }, listener as never);
-      return createHttp2Server({ settings }, listener as never);
+      const both = createSecureServer({ ...secure, settings, allowHTTP1: true }, listener as never);
+      // Node 22 takes these as options of its other servers alone.
+      return Object.assign(both, http1);
     }
-    return tls === undefined ? createServer(common, listener) : createHttpsServer({ ...common, ...tls }, listener);
+    if (tls === undefined) return createServer({ ...http1, noDelay: true }, listener);
+    return createHttpsServer({ ...http1, ...secure }, listener);
   }
 }
 
