@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server as NodeServer, ServerResponse } from 'node:http';
 import { type Http2SecureServer, type Http2Server, Http2ServerRequest } from 'node:http2';
-import { Server as NetServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { currentTask, detached, Event, type EventLoop, getRunningLoop, sleep, type Task, timeout } from '@aiokit/core';
 import { getRequestListener } from '@hono/node-server';
@@ -177,8 +177,7 @@ export class Server implements RunningServer {
     if (drainDelay > 0 && !this.wasAnnounced) await sleep(drainDelay);
     const begun = performance.now();
     this.isDraining = true;
-    // Not http's own close(): it ends idle connections at once, also one on which a request is on its way.
-    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.node, () => resolve()));
+    const closed = stopAccepting(this.node);
     for (const { bindings } of this.requests) announceClose(bindings);
     for (const upgrade of this.upgrades) upgrade.sayGoodbye();
     this.sessions.close();
@@ -318,6 +317,17 @@ export class Server implements RunningServer {
       this.noteIdle();
     });
   }
+}
+
+/** Resolves when the last connection has ended. */
+function stopAccepting(node: AnyNodeServer): Promise<void> {
+  // Node would end idle connections at once, also one on which a request is on its way.
+  const endsIdle = node as { closeIdleConnections?: () => void };
+  endsIdle.closeIdleConnections = () => {};
+  const { close } = Object.getPrototypeOf(node) as { close(callback: () => void): void };
+  const closed = new Promise<void>((resolve) => close.call(node, resolve));
+  delete endsIdle.closeIdleConnections;
+  return closed;
 }
 
 function announceClose({ incoming, outgoing }: NodeBindings): void {
