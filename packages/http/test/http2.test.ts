@@ -52,6 +52,21 @@ test.each(['DELETE', 'OPTIONS', 'QUERY', 'POST'])('a %s with a body is sent', as
   expect(await session.request(method, '/', { body: () => new Blob(['stream']).stream() }).text()).toBe('stream');
 });
 
+test('an answer in the middle of a large body is not lost', async () => {
+  await using server = await http2Server((stream) => {
+    stream.once('data', () => {
+      stream.respond({ ':status': 413 });
+      stream.end('too large');
+      stream.close(); // With NO_ERROR: the rest is not wanted.
+    });
+  });
+  const { url: baseUrl, connection } = server;
+  await using session = new ClientSession({ baseUrl, connection, http2: true });
+  const response = await session.post('/', { body: Buffer.alloc(30 * 2 ** 20) });
+  expect([response.status, await response.text()]).toEqual([413, 'too large']);
+  await eventually(() => expect(session.statistics()).toEqual({ active: 0, waiting: 0 }));
+});
+
 test('a GET with a body is refused at the call', async () => {
   await using session = new ClientSession({ http2: true });
   expect(() => session.get('https://127.0.0.1/', { json: {} })).toThrow(
