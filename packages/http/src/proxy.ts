@@ -2,6 +2,7 @@ import type { TcpNetConnectOpts } from 'node:net';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { buildConnector } from 'undici';
 import { describe } from './errors.ts';
+import { decoded } from './request.ts';
 
 /** Which proxy leads to a target; `null` for none. */
 export type ProxyFor = (target: ProxyTarget) => HttpProxy | null;
@@ -70,7 +71,7 @@ export class HttpProxy {
     }
     this.url = new URL(text);
     const { username, password } = this.url;
-    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    const credentials = `${decoded(username)}:${decoded(password)}`;
     this.authorization = username === '' ? null : `Basic ${Buffer.from(credentials).toString('base64')}`;
   }
 }

@@ -1,7 +1,7 @@
 import { ClientError, TooManyRedirectsError } from './errors.ts';
 import type { HeaderRecord } from './headers.ts';
 import type { OutgoingBody } from './outgoing-body.ts';
-import { withoutCredentials } from './request.ts';
+import { withAuthOf, withoutCredentials } from './request.ts';
 import type { Redirection } from './response.ts';
 
 /** @see https://fetch.spec.whatwg.org/#http-redirect-fetch */
@@ -40,9 +40,12 @@ export function redirected({ method, url, headers, body }: Redirectable, status:
     const what = `${method} ${url.href} is redirected (${status}) to ${target.href}, and its body is a stream that has been sent`;
     throw new ClientError(`${what}. Give body as a function that makes a new one each time`);
   }
-  if (target.origin === url.origin) return next;
-  const { host, ...rest } = withoutCredentials(next.headers);
-  return { ...next, headers: rest };
+  if (target.origin !== url.origin) {
+    const { host, ...rest } = withoutCredentials(next.headers);
+    next.headers = rest;
+  }
+  if (target.username !== '' || target.password !== '') next.headers = withAuthOf(target, next.headers);
+  return next;
 }
 
 /** Whether the redirected request has the method and the body of the first one; otherwise it is a GET without a body. */

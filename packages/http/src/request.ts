@@ -101,11 +101,7 @@ export function prepare(
   if (defaults.baseOrigin !== null && defaults.baseOrigin !== origin) headers = withoutCredentials(headers);
   if (body?.contentType != null) headers = { ...headers, 'content-type': body.contentType };
   headers = withAuth(mergeHeaders(headers, options.headers), options.auth);
-  if (url.username !== '' || url.password !== '') {
-    const auth = { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
-    url.username = url.password = '';
-    if (headers.authorization === undefined) headers = withAuth(headers, auth);
-  }
+  if (url.username !== '' || url.password !== '') headers = withAuthOf(url, headers);
   if (headers['content-length'] !== undefined) checkLength(headers['content-length'], body);
   return {
     method: checkMethod(method),
@@ -128,6 +124,22 @@ export function prepare(
 export function withoutCredentials(headers: HeaderRecord): HeaderRecord {
   const { authorization, 'proxy-authorization': proxyAuthorization, cookie, ...rest } = headers;
   return rest;
+}
+
+/** The credentials in a URL become a header, unless there is one, and are not shown in the URL any more. */
+export function withAuthOf(url: URL, headers: HeaderRecord): HeaderRecord {
+  const auth = { username: decoded(url.username), password: decoded(url.password) };
+  url.username = url.password = '';
+  return headers.authorization === undefined ? withAuth(headers, auth) : headers;
+}
+
+/** What is no percent-encoding was meant as it is. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function withAuth(headers: HeaderRecord, auth: BasicAuth | string | undefined): HeaderRecord {

@@ -118,3 +118,17 @@ test('a cookie that no header can carry is said at once', () => {
     new TypeError('headers: cookie must be latin-1 text without line breaks, got "✓" at position 2'),
   );
 });
+
+test("the credentials in a redirect's URL, or a request's, are sent and not shown", async () => {
+  await using server = await httpServer((request, response) => {
+    if (request.url !== '/away') return echo(request, response);
+    response.writeHead(302, { location: server.url.replace('http://', 'http://ada:100%@') }).end();
+  });
+  await using session = new ClientSession();
+  for (const url of [`${server.url}/away`, server.url.replace('http://', 'http://ada:100%@')]) {
+    const response = await session.get(url);
+    expect(response.url).toBe(`${server.url}/`);
+    const { headers } = await response.json<Echoed>();
+    expect(headers.authorization).toBe(`Basic ${Buffer.from('ada:100%').toString('base64')}`);
+  }
+});
