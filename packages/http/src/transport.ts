@@ -36,7 +36,8 @@ export class Transport {
     this.dispatcher = withCache(proxied(main), cache);
     this.uploader = uploader === null ? this.dispatcher : proxied(uploader);
     this.isMultiplexed = uploader !== null;
-    this.knowsConnections = isOurs && !http2;
+    // A cache of the user's own may dispatch later than it is asked to, when nobody knows any more for whom.
+    this.knowsConnections = isOurs && !http2 && typeof cache !== 'object';
     this.connectWebSocket = connectFor('webSockets');
     this.own = given === undefined ? [main, uploader] : [];
   }
