@@ -3,6 +3,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { sleep } from '@aiokit/core';
+import { ClientSession } from '@aiokit/http';
 import { acceptWebSocket, type ServeOptions, type Server, serve } from '@aiokit/http/server';
 import { Hono } from 'hono';
 import { expect, test } from 'vitest';
@@ -299,9 +300,10 @@ test.each([
 });
 
 test.each([
-  ['breaks off', ''],
-  ['breaks the protocol', '\x7f\x7f\x7f\x7f'],
-])('a WebSocket client that %s is no failure of the handler', async (_, bytes) => {
+  ['breaks off', '', null],
+  ['breaks the protocol', '\x7f\x7f\x7f\x7f', null],
+  ['breaks the protocol before it is answered', '\x81\x80\0\0\0\0\x7f\x7f\x7f\x7f', 'late'],
+])('a WebSocket client that %s is no failure of the handler', async (_, bytes, answer) => {
   const errors: unknown[] = [];
   const outcomes: string[] = [];
   const options = { port: 0, onError: (error: unknown) => errors.push(error) };
@@ -309,7 +311,10 @@ test.each([
     acceptWebSocket(async (socket) => {
       outcomes.push('begun');
       try {
-        for await (const _message of socket);
+        for await (const _message of socket) {
+          await new Promise(setImmediate);
+          if (answer !== null) await socket.send(answer);
+        }
       } catch (error) {
         outcomes.push((error as Error).name);
         throw error;
@@ -322,8 +327,22 @@ test.each([
   socket.write(`GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${key}\r\n\r\n`);
   await eventually(() => expect(outcomes).toEqual(['begun']));
   if (bytes === '') socket.destroy();
-  else socket.write(bytes);
+  else socket.write(bytes, 'latin1');
   await eventually(() => expect(server.statistics()).toMatchObject({ webSockets: 0, connections: 0 }));
   expect([outcomes, errors]).toEqual([['begun', 'WebSocketClosedError'], []]);
   socket.destroy();
+});
+
+test('a WebSocket handler that sends after its own close has failed', async () => {
+  const errors: unknown[] = [];
+  const handler = () =>
+    acceptWebSocket(async (socket) => {
+      await socket.close();
+      await socket.send('late');
+    });
+  await using server = await serve(handler, { port: 0, onError: (error) => errors.push(error) });
+  await using session = new ClientSession();
+  await using socket = await session.wsConnect(server.url);
+  expect(await socket.receive()).toBe(null);
+  await eventually(() => expect(errors).toMatchObject([{ name: 'WebSocketClosedError' }]));
 });

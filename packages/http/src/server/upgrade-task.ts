@@ -41,6 +41,7 @@ export class UpgradeTask implements RequestContext {
   private readonly head: Buffer;
   private accepted: { handler: WebSocketHandler; options: AcceptOptions } | null = null;
   private connection: WebSocketConnection | null = null;
+  private hasClientBroken = false;
   ending: Ending | null = null;
 
   constructor(host: UpgradeHost, incoming: IncomingMessage, socket: Duplex, head: Buffer) {
@@ -96,7 +97,8 @@ export class UpgradeTask implements RequestContext {
       if (this.accepted === null) refuse(this.socket, response.status === 200 ? 400 : response.status);
       else await this.talk(this.accepted.handler, this.accepted.options);
     } catch (error) {
-      if (!this.isOfClient(error)) this.host.report(error, this.name);
+      const isExpected = this.hasClientBroken || (this.ending !== null && isCancelled(error));
+      if (!isExpected) this.host.report(error, this.name);
       if (this.connection === null) refuse(this.socket, 500);
     } finally {
       // Nobody's cancel is to reach this: the request is over when it is.
@@ -104,10 +106,9 @@ export class UpgradeTask implements RequestContext {
     }
   }
 
-  /** A client that breaks off, or the rules of the protocol, is no failure of the handler. */
-  private isOfClient(error: unknown): boolean {
-    if (this.ending !== null && isCancelled(error)) return true;
-    return error instanceof WebSocketClosedError && error.closeCode === this.connection?.closeCode;
+  /** A client that breaks off, or the rules of the protocol, is no failure of the handler. One that sends after its own close is. */
+  private isOfClient(error: unknown, { _isClosing }: WebSocketConnection): boolean {
+    return error instanceof WebSocketClosedError && !_isClosing && error.message.startsWith(`${this.name}: `);
   }
 
   private async endChildren(): Promise<void> {
@@ -121,6 +122,7 @@ export class UpgradeTask implements RequestContext {
     try {
       await handler(connection);
     } catch (error) {
+      this.hasClientBroken = this.isOfClient(error, connection);
       await connection.close(this.ending === null ? INTERNAL_ERROR : GOING_AWAY);
       throw error;
     }
