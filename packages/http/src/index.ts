@@ -2,7 +2,7 @@
  * HTTP for tasks: what is waiting for a server stops when the task that waits is cancelled.
  *
  *   calls        fetch.ts, session.ts, call.ts       ask, and get a Future
- *   connections  exchange.ts, connector.ts, …        one request on one connection, as undici tells of it
+ *   connections  transport.ts, exchange.ts, …        one request on one connection, as undici tells of it
  *   bodies       incoming-body.ts, outgoing-body.ts  bytes both ways, with backpressure
  *
  * The server is `@aiokit/http/server`.
