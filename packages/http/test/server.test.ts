@@ -254,6 +254,47 @@ test('background tasks outlive their request and are waited for when the server 
   expect(done).toBe(true);
 });
 
+test('background tasks are cancelled after gracefulTimeout; one that hears nothing of it holds up nobody', async () => {
+  const outcomes: string[] = [];
+  const release = Promise.withResolvers<void>();
+  const server = await start(
+    () => {
+      background(async () => {
+        try {
+          await sleep(60_000);
+        } finally {
+          await sleep(5);
+          outcomes.push('cleaned up');
+        }
+      });
+      background(() => release.promise);
+      return new Response('accepted', { status: 202 });
+    },
+    { gracefulTimeout: 20, cancelTimeout: 200 },
+  );
+  await (await fetch(server.url, { headers: { connection: 'close' } })).text();
+  await server.close();
+  expect(outcomes).toEqual(['cleaned up']);
+  expect(server.statistics()).toMatchObject({ background: 1, connections: 0 });
+  release.resolve();
+  await eventually(() => expect(server.statistics().background).toBe(0));
+});
+
+test('requestTimeout is for the answer to begin: a stream may take longer', async () => {
+  const rest = new Future<void>();
+  const source = async function* () {
+    yield 'half, ';
+    await rest;
+    yield 'whole';
+  };
+  await using server = await start(() => streamed(source), { requestTimeout: 50 });
+  const response = await fetch(server.url);
+  await sleep(100);
+  rest.setResult();
+  expect(await response.text()).toBe('half, whole');
+  expect(server.statistics()).toMatchObject({ timedOut: 0, cancelled: 0 });
+});
+
 test('close() lets requests end, then cancels them, then returns', async () => {
   const handler = hanging();
   const finishing = new Future<void>();
