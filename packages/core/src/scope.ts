@@ -136,13 +136,13 @@ export function cancelsAround(scope: Scope | null): number {
 
 /**
  * Closes a scope whose own cancel ends with it. One that is still pending there stands for all around it (a group has renewed
- * it): if one of those came after the scope was entered, it goes on.
+ * it): if one of those came after the scope was entered, it goes on. A deadline that no wait has met stands for none.
  */
 export function closeWithin(scope: NestedScope, cancelsAtEntry: number): void {
   const { parent, pending } = scope;
   scope.close();
-  if (pending === null || parent === null || cancelsAround(parent) <= cancelsAtEntry) return;
-  parent.pending ??= { ...pending, onTaken: null };
+  if (pending === null || pending.onTaken !== null || parent === null) return;
+  if (cancelsAround(parent) > cancelsAtEntry) parent.pending ??= pending;
 }
 
 /** Sends a cancel into a scope: to every wait inside, or else it stays pending until the next wait. */

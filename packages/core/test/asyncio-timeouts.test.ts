@@ -201,6 +201,16 @@ describe('a timeout', () => {
     expect(now()).toBe(5);
   });
 
+  test('does not expire when it is moved to the past by a body that waits no more', async () => {
+    const task = createTask(async () => {
+      await timeout(1000, (t) => sleep(500).catch(() => t.reschedule(0)));
+      return 'went on';
+    });
+    await sleep(1);
+    task.cancel();
+    expect(await task).toBe('went on');
+  });
+
   test('cannot be moved when it has expired or ended', async () => {
     let kept!: Timeout;
     await timeout(10, async (t) => {
