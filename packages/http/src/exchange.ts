@@ -110,6 +110,11 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
     return length === undefined || this.body === null ? null : Number(length) - this.body.received;
   }
 
+  /** Node ends an HTTP/2 stream that was reset with NO_ERROR or CANCEL in its middle as if it were whole. */
+  private get isCutShort(): boolean {
+    return (this.remaining ?? 0) > 0 && this.method !== 'HEAD' && this.status !== 304;
+  }
+
   /** Destroys the connection (HTTP/1.1) or resets the stream (HTTP/2). */
   abort(reason: Error): void {
     if (this.over || this.reason !== null) return;
@@ -176,6 +181,12 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource, Connect
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     this.trailers = trailers;
+    if (this.isCutShort) {
+      this.end();
+      return this.body?.cut(
+        new ClientPayloadError(`${this.label}: the server ended the body before its content-length`),
+      );
+    }
     if (this.decoder === null) this.body?.end();
     else this.decoder.allReceived();
     this.end();

@@ -3,11 +3,13 @@ import type { ServerResponse } from 'node:http';
 import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { CancelledError, createTask, Future, gather, type Task } from '@aiokit/core';
 import { ClientSession } from '@aiokit/http';
 import { expect, test } from 'vitest';
 import { certificate } from './support/certificate.ts';
 import { eventually } from './support/eventually.ts';
+import { frame } from './support/http2-frames.ts';
 
 async function http2Server(onStream: (stream: ServerHttp2Stream, path: string) => void) {
   const tls = await certificate();
@@ -51,6 +53,30 @@ test.each(['DELETE', 'OPTIONS', 'QUERY', 'POST'])('a %s with a body is sent', as
   expect(await session.request(method, '/', { json: { a: 1 } }).text()).toBe('{"a":1}');
   expect(await session.request(method, '/', { body: () => new Blob(['stream']).stream() }).text()).toBe('stream');
 });
+
+// Node's own server says that the body is whole before it resets: raw frames do not.
+test.each([0, 8])(
+  'a body that is reset before its content-length (code %i) is not taken for a whole one',
+  async (code) => {
+    const tls = await certificate();
+    const okWithLength100 = Buffer.from([0x88, 0x0f, 0x0d, 0x03, 0x31, 0x30, 0x30]); // HPACK
+    const server = createTlsServer({ ...tls, ALPNProtocols: ['h2'] }, (socket) => {
+      socket.on('error', () => {}).write(frame(4, 0, 0, Buffer.alloc(0)));
+      socket.once('data', () => {
+        socket.write(frame(4, 1, 0, Buffer.alloc(0)));
+        socket.write(frame(1, 4, 1, okWithLength100));
+        socket.write(frame(0, 0, 1, Buffer.from('half')));
+        socket.write(frame(3, 0, 1, Buffer.of(0, 0, 0, code)));
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await using session = new ClientSession({ http2: true, connection: { ca: tls.cert } });
+    await expect(session.get(`https://127.0.0.1:${port}/`).text()).rejects.toThrow('before its content-length');
+    expect(session.statistics()).toEqual({ active: 0, waiting: 0 });
+    server.close();
+  },
+);
 
 test('an answer in the middle of a large body is not lost', async () => {
   await using server = await http2Server((stream) => {
