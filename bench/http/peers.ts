@@ -6,6 +6,9 @@ import axios from 'axios';
 import got from 'got';
 import ky from 'ky';
 
+/** Which Python has aiohttp. */
+const PYTHON = process.env.AIOKIT_PYTHON ?? 'python3';
+
 export interface Peer {
   readonly label: string;
   get(url: string): Promise<unknown>;
@@ -28,7 +31,7 @@ export async function aiohttp(url: string, concurrency: number, requests: number
   const program = new URL('aiohttp_client.py', import.meta.url).pathname;
   try {
     const args = [program, url, concurrency, requests, rounds].map(String);
-    return (await promisify(execFile)('python3', args)).stdout.trim();
+    return (await promisify(execFile)(PYTHON, args)).stdout.trim();
   } catch (error) {
     return /No module named 'aiohttp'/.test(String(error)) ? 'not installed here (pip install aiohttp)' : String(error);
   }
