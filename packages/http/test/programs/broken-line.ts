@@ -19,8 +19,13 @@ function isDead(pid: number): boolean {
   return threads.length === 1 && readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ');
 }
 
+const bothListen = Promise.withResolvers<void>();
 let listening = 0;
-cluster.on('listening', (worker) => ++listening === 2 && worker.send('both listen'));
+cluster.on('listening', (worker) => {
+  if (++listening < 2) return;
+  worker.send('both listen');
+  bothListen.resolve();
+});
 
 const server = await serve(() => new Response(), {
   port: 0,
@@ -29,6 +34,7 @@ const server = await serve(() => new Response(), {
   log: () => {},
 });
 if (cluster.isPrimary && dying === 'worker') {
+  await bothListen.promise;
   const [worker] = Object.values(cluster.workers ?? {});
   const pid = worker?.process.pid as number;
   process.kill(pid, 'SIGKILL');
