@@ -38,7 +38,10 @@ export abstract class FetchConnection {
   /** Ends the request, wherever it is. */
   abstract abort(reason: Error): void;
 
-  /** All of it has come, or nothing more will: nothing has to be listened to any more. */
+  /** All of it has come: there is nothing left to end. */
+  abstract complete(): void;
+
+  /** A part of it has failed: the user's signal is of no use any more. What goes on beside that part can still be ended. */
   abstract stop(): void;
 }
 
@@ -113,9 +116,11 @@ class Dispatched extends FetchConnection implements AnyDispatcher {
     else abortAtStart(handler, reason);
   }
 
-  stop(): void {
+  complete(): void {
     this.handler = null;
   }
+
+  stop(): void {}
 }
 
 function globalDispatcher(): AnyDispatcher {
@@ -147,6 +152,10 @@ class Controlled extends FetchConnection {
 
   abort(reason: Error): void {
     this.controller.abort(reason);
+  }
+
+  complete(): void {
+    this.stop();
   }
 
   stop(): void {

@@ -17,7 +17,7 @@ class BodyWait<T> extends Bridge<T> {
     const operation = trackOnVirtualTime(connection, 'body');
     promise.then(
       (value) => {
-        if (isLast(value)) connection.stop();
+        if (isLast(value)) connection.complete();
         if (!this.done()) this.setResult(value);
         operation?.end();
       },

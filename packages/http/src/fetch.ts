@@ -44,7 +44,7 @@ class FetchCall extends Bridge<Response> {
     send(input, connection.init).then(
       (response) => {
         if (operation !== null) connection.isOpenEnded = isEventStream(response.headers.get('content-type'));
-        if (response.body === null) connection.stop();
+        if (response.body === null) connection.complete();
         if (!this.done()) this.setResult(bindResponse(response, connection));
         operation?.end();
       },

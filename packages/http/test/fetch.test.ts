@@ -72,6 +72,14 @@ test.each([
     },
   ],
   ['clone()', (response: Response) => response.clone().text()],
+  [
+    'text(), beside a second reader who is refused',
+    async (response: Response) => {
+      const text = response.text();
+      await expect(response.text()).rejects.toBeInstanceOf(TypeError);
+      await text;
+    },
+  ],
 ] as const)('a cancel while the body is read with %s ends the request', async (_, read) => {
   await using server = await httpServer((_, response) => void response.write('{"half":'));
   const reading = new Future<void>();
